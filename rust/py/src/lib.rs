@@ -1,0 +1,16 @@
+//! `llava_fast._rust`: the list of what Python sees. Each file here extracts, detaches, wraps.
+
+mod errors;
+
+use pyo3::prelude::*;
+
+/// The compiled half of `llava_fast`.
+#[pymodule(gil_used = false)]
+mod _rust {
+    use super::*;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
+}
