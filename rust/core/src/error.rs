@@ -60,6 +60,9 @@ pub enum ImageFault {
 #[derive(Clone, Debug, ThisError, PartialEq, Eq)]
 pub enum RecordFault {
     /// The record is not the JSON object the format asks for.
+    #[error("malformed record: {0}")]
+    Malformed(String),
+    /// A field that has to be there is not.
     #[error("missing field `{0}`")]
     MissingField(&'static str),
     /// A field has the wrong type or value.
@@ -196,6 +199,7 @@ impl ImageFault {
 impl RecordFault {
     fn code(&self) -> &'static str {
         match self {
+            Self::Malformed(_) => "malformed_record",
             Self::MissingField(_) => "missing_field",
             Self::BadField { .. } => "bad_field",
             Self::EmptyConversation => "empty_conversation",

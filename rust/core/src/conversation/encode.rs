@@ -1,0 +1,183 @@
+//! Segments to ids and labels.
+
+use std::ops::Range;
+
+use super::render::{Piece, Segment, render};
+use super::template::Template;
+use super::tokenizer::{Chunk, Tokenizer};
+use crate::error::{Error, RecordFault, Result};
+use crate::record::Record;
+
+/// Label of a position that is no target.
+pub const IGNORE: i64 = -100;
+
+/// A conversation as model input; T tokens.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sample {
+    /// (T,) ids; a picture takes as many positions as it has image tokens, all the image id
+    pub input_ids: Vec<i64>,
+    /// (T,) the id where it is a target, else -100
+    pub labels: Vec<i64>,
+    /// (pictures kept,) first position of each; the later pictures of a shortened record are gone
+    pub image_starts: Vec<i64>,
+    /// what was encoded
+    pub segments: Vec<Segment>,
+}
+
+/// A record to train on. `image_tokens` has one entry per image of the record. A conversation longer
+/// than `max_length` keeps its first whole rounds.
+///
+/// # Errors
+/// [`RecordFault::TooLong`] if the first round does not fit, [`RecordFault::NothingSupervised`], and
+/// those of [`render`] and [`Tokenizer::encode_chunk`].
+pub fn encode(
+    record: &Record,
+    tokenizer: &Tokenizer,
+    template: &Template,
+    image_tokens: &[usize],
+    max_length: usize,
+) -> Result<Sample> {
+    if image_tokens.len() != record.images.len() {
+        let (got, expected) = (image_tokens.len(), record.images.len());
+        return Err(Error::Argument(format!(
+            "image_tokens: got {got} numbers, expected one for each of {expected} images"
+        )));
+    }
+    let first =
+        |rounds| encode_segments(&render(record, template, rounds)?, tokenizer, image_tokens);
+    let whole = first(record.rounds().count())?;
+    let sample = if whole.input_ids.len() > max_length {
+        shorten(record, first, max_length)?
+    } else {
+        whole
+    };
+    if sample.labels.iter().all(|&label| label == IGNORE) {
+        return Err(RecordFault::NothingSupervised.into());
+    }
+    Ok(sample)
+}
+
+/// The longest number of rounds that fits; `first` encodes that many.
+fn shorten(
+    record: &Record,
+    first: impl Fn(usize) -> Result<Sample>,
+    max_length: usize,
+) -> Result<Sample> {
+    let mut best = first(1)?;
+    let needed = best.input_ids.len();
+    if needed > max_length {
+        return Err(RecordFault::TooLong { needed, max_length }.into());
+    }
+    let (mut fits, mut too_many) = (1, record.rounds().count());
+    while fits + 1 < too_many {
+        let middle = usize::midpoint(fits, too_many);
+        let sample = first(middle)?;
+        if sample.input_ids.len() > max_length {
+            too_many = middle;
+        } else {
+            (fits, best) = (middle, sample);
+        }
+    }
+    Ok(best)
+}
+
+/// Any segments, of a training conversation or of a prompt. `image_tokens`: the first entries are
+/// used, one for each picture in the segments.
+///
+/// # Errors
+/// [`Error::Argument`] if there are fewer; those of [`Tokenizer::encode_chunk`].
+pub fn encode_segments(
+    segments: &[Segment],
+    tokenizer: &Tokenizer,
+    image_tokens: &[usize],
+) -> Result<Sample> {
+    let mut builder = Builder::new(tokenizer);
+    let mut slots = image_tokens.iter();
+    for segment in segments {
+        match &segment.piece {
+            Piece::Text(text) => builder.text(text, segment.supervised),
+            Piece::Stop => builder.stop(segment.supervised)?,
+            Piece::Image => {
+                let tokens = slots.next().ok_or_else(|| {
+                    Error::Argument("image_tokens: fewer numbers than images".to_owned())
+                })?;
+                builder.image(*tokens)?;
+            }
+        }
+    }
+    builder.flush()?;
+    Ok(Sample { segments: segments.to_vec(), ..builder.sample })
+}
+
+/// Collects text until a structural token cuts it.
+struct Builder<'a> {
+    tokenizer: &'a Tokenizer,
+    sample: Sample,
+    text: String,
+    supervised: Vec<Range<usize>>,
+    at_start: bool,
+}
+
+impl<'a> Builder<'a> {
+    fn new(tokenizer: &'a Tokenizer) -> Self {
+        let mut builder = Self {
+            tokenizer,
+            sample: Sample::default(),
+            text: String::new(),
+            supervised: Vec::new(),
+            at_start: true,
+        };
+        if let Some(bos) = tokenizer.bos() {
+            builder.push(bos, false);
+        }
+        builder
+    }
+
+    fn text(&mut self, text: &str, supervised: bool) {
+        let start = self.text.len();
+        self.text.push_str(text);
+        if supervised {
+            self.supervised.push(start..self.text.len());
+        }
+    }
+
+    fn stop(&mut self, supervised: bool) -> Result<()> {
+        self.flush()?;
+        self.push(self.tokenizer.eos(), supervised);
+        Ok(())
+    }
+
+    fn image(&mut self, tokens: usize) -> Result<()> {
+        self.flush()?;
+        self.sample.image_starts.push(self.sample.input_ids.len() as i64);
+        for _ in 0..tokens {
+            self.push(self.tokenizer.image(), false);
+        }
+        Ok(())
+    }
+
+    /// Encodes the text so far; what follows is not at the start any more.
+    fn flush(&mut self) -> Result<()> {
+        if !self.text.is_empty() {
+            let Chunk { ids, spans } = self.tokenizer.encode_chunk(&self.text, self.at_start)?;
+            for (id, span) in ids.into_iter().zip(spans) {
+                let target = self.supervised.iter().any(|range| overlap(range, &span));
+                self.push(id, target);
+            }
+            self.text.clear();
+            self.supervised.clear();
+        }
+        self.at_start = false;
+        Ok(())
+    }
+
+    fn push(&mut self, id: u32, supervised: bool) {
+        self.sample.input_ids.push(i64::from(id));
+        self.sample.labels.push(if supervised { i64::from(id) } else { IGNORE });
+    }
+}
+
+/// Whether two half-open ranges share a byte; an empty one shares none.
+fn overlap(a: &Range<usize>, b: &Range<usize>) -> bool {
+    a.start.max(b.start) < a.end.min(b.end)
+}

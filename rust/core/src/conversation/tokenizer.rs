@@ -1,0 +1,205 @@
+//! Text to ids, with the bytes that each id stands for.
+//!
+//! A conversation is cut at its structural tokens only (STOP, pictures); a run of text between two
+//! of them is encoded as one string, so ids equal those of the whole rendered conversation. What
+//! the text spells never becomes structure: special tokens are not matched inside it.
+//!
+//! A SentencePiece tokenizer puts a space in front. The legacy kind does so for every run, byte-level
+//! ones never; the newer kind (`Metaspace`, `prepend_scheme` "first") only at the start of the whole
+//! string, so it needs a second copy that never does. A BOS is an id before the string, not part of it.
+
+use std::collections::HashSet;
+use std::ops::Range;
+
+use serde_json::Value;
+
+use crate::error::{Error, Result};
+use crate::fingerprint::fingerprint;
+
+type Encoder = tokenizers::Tokenizer;
+
+/// Ids that stand for structure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TokenizerOptions {
+    /// first id of a sequence, if the tokenizer has one
+    pub bos: Option<u32>,
+    /// write `bos` even if the tokenizer's post-processor does not
+    pub add_bos: bool,
+    /// STOP, the end of an answer
+    pub eos: u32,
+    /// fills batches up
+    pub pad: u32,
+    /// one position of a picture
+    pub image: u32,
+}
+
+/// A tokenizer of the `tokenizers` crate and the ids that only structure may yield.
+pub struct Tokenizer {
+    first: Encoder,
+    later: Option<Encoder>,
+    options: TokenizerOptions,
+    control: HashSet<u32>,
+    fingerprint: u64,
+}
+
+/// A run of text as ids.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Chunk {
+    /// ids
+    pub ids: Vec<u32>,
+    /// the bytes of the text each id stands for; empty for an id that stands for none
+    pub spans: Vec<Range<usize>>,
+}
+
+impl Tokenizer {
+    /// Reads the content of a `tokenizer.json`.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if it does not load; the caller adds the name of the file.
+    pub fn from_json(json: &[u8], mut options: TokenizerOptions) -> Result<Self> {
+        let mut tree: Value = serde_json::from_slice(json).map_err(does_not_load)?;
+        settle(&mut tree, &options);
+        let first = build(&tree)?;
+        if !options.add_bos && !writes_first(&first, options.bos)? {
+            options.bos = None;
+        }
+        let control = control_ids(&first, &tree, &options);
+        let later =
+            if never_prepend(&mut tree["pre_tokenizer"]) { Some(build(&tree)?) } else { None };
+        let key = format!("{options:?}");
+        let fingerprint = fingerprint(json) ^ fingerprint(key.as_bytes()).rotate_left(32);
+        Ok(Self { first, later, options, control, fingerprint })
+    }
+
+    /// The id to write before a sequence, if any.
+    #[must_use]
+    pub fn bos(&self) -> Option<u32> {
+        self.options.bos
+    }
+
+    /// STOP.
+    #[must_use]
+    pub fn eos(&self) -> u32 {
+        self.options.eos
+    }
+
+    /// Fills batches up.
+    #[must_use]
+    pub fn pad(&self) -> u32 {
+        self.options.pad
+    }
+
+    /// One position of a picture.
+    #[must_use]
+    pub fn image(&self) -> u32 {
+        self.options.image
+    }
+
+    /// Size of the id space: one more than the highest id.
+    #[must_use]
+    pub fn vocab_size(&self) -> usize {
+        let ids = self.first.get_vocab(true).into_values();
+        ids.max().map_or(0, |id| id as usize + 1)
+    }
+
+    /// Tells this tokenizer and its special ids from others.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        self.fingerprint
+    }
+
+    /// Ids of a run of text; `at_start` says that nothing but BOS stands before it.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if the tokenizer fails on it, or cannot spell it without a control id.
+    pub fn encode_chunk(&self, text: &str, at_start: bool) -> Result<Chunk> {
+        let encoder =
+            if at_start { &self.first } else { self.later.as_ref().unwrap_or(&self.first) };
+        let encoding =
+            encoder.encode(text, false).map_err(|e| Error::Data(format!("tokenizer: {e}")))?;
+        let ids = encoding.get_ids().to_vec();
+        if let Some(&id) = ids.iter().find(|id| self.control.contains(id)) {
+            let token = self.first.id_to_token(id).unwrap_or_default();
+            return Err(Error::Data(format!(
+                "the tokenizer turns ordinary text into its control token `{token}` (id {id})"
+            )));
+        }
+        let spans = encoding.get_offsets().iter().map(|&(start, end)| start..end).collect();
+        Ok(Chunk { ids, spans })
+    }
+
+    /// Text of ids.
+    ///
+    /// # Errors
+    /// [`Error::Data`] if the tokenizer's decoder fails.
+    pub fn decode(&self, ids: &[u32], skip_special: bool) -> Result<String> {
+        self.first.decode(ids, skip_special).map_err(|e| Error::Data(format!("tokenizer: {e}")))
+    }
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "the shape that `map_err` wants")]
+fn does_not_load(error: impl std::fmt::Display) -> Error {
+    Error::Data(format!("not a tokenizer: {error}"))
+}
+
+/// Built from JSON text so that ids, normalizer and merges come out as the `tokenizers` crate reads
+/// them; special tokens stay known for decoding and are never matched in text.
+fn build(tree: &Value) -> Result<Encoder> {
+    let bytes = serde_json::to_vec(tree).map_err(does_not_load)?;
+    let mut encoder = Encoder::from_bytes(bytes).map_err(does_not_load)?;
+    encoder.set_encode_special_tokens(true);
+    Ok(encoder)
+}
+
+/// No truncation, no padding, and every structural id is a special token.
+fn settle(tree: &mut Value, options: &TokenizerOptions) {
+    if let Some(fields) = tree.as_object_mut() {
+        fields.remove("truncation");
+        fields.remove("padding");
+    }
+    let structural = [options.bos, Some(options.eos), Some(options.pad), Some(options.image)];
+    for token in tree["added_tokens"].as_array_mut().into_iter().flatten() {
+        let id = token["id"].as_u64().and_then(|id| u32::try_from(id).ok());
+        if id.is_some() && structural.contains(&id) {
+            token["special"] = Value::Bool(true);
+        }
+    }
+}
+
+/// Whether the post-processor itself begins a sequence with this id.
+fn writes_first(encoder: &Encoder, bos: Option<u32>) -> Result<bool> {
+    let empty = encoder.encode("", true).map_err(does_not_load)?;
+    Ok(bos.is_some() && empty.get_ids().first().copied() == bos)
+}
+
+/// All special ids. The unknown token is one that text may yield, unless it stands for pictures.
+fn control_ids(encoder: &Encoder, tree: &Value, options: &TokenizerOptions) -> HashSet<u32> {
+    let added = encoder.get_added_tokens_decoder();
+    let special = added.into_iter().filter(|(_, token)| token.special).map(|(id, _)| id);
+    let mut control: HashSet<u32> = special.chain(options.bos).collect();
+    control.extend([options.eos, options.pad]);
+    let model = &tree["model"];
+    let by_name = model["unk_token"].as_str().and_then(|token| encoder.token_to_id(token));
+    let by_id = model["unk_id"].as_u64().and_then(|id| u32::try_from(id).ok());
+    if let Some(unknown) = by_name.or(by_id) {
+        control.remove(&unknown);
+    }
+    control.insert(options.image);
+    control
+}
+
+/// Turns every `Metaspace` of kind "first" into "never"; says whether there was one.
+fn never_prepend(pre_tokenizer: &mut Value) -> bool {
+    match pre_tokenizer {
+        Value::Array(steps) => {
+            steps.iter_mut().map(never_prepend).filter(|&found| found).count() > 0
+        }
+        Value::Object(fields) if fields.get("prepend_scheme") == Some(&Value::from("first")) => {
+            fields.insert("prepend_scheme".to_owned(), Value::from("never"));
+            fields.remove("add_prefix_space");
+            true
+        }
+        Value::Object(fields) => fields.get_mut("pretokenizers").is_some_and(never_prepend),
+        _ => false,
+    }
+}
