@@ -1,8 +1,13 @@
 //! The data path of `llava_fast`: from image bytes and conversations to batches.
 
 pub mod conversation;
+pub mod counter;
 pub mod error;
 pub mod fingerprint;
+pub mod pack;
+pub mod packing;
+pub mod parallel;
+pub mod plan;
 pub mod record;
 pub mod records;
 

@@ -9,27 +9,11 @@
 //! worse is packed as a whole. Ranks take packs round-robin. Only the last, incomplete round
 //! depends on the number of ranks: its documents are dealt over exactly that many packs.
 
+use std::sync::Arc;
+
+use crate::counter::{fold, splitmix64};
 use crate::error::{Error, Result};
 use crate::packing::{Groups, best_fit, look_ahead, split_longest};
-
-const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
-
-/// `SplitMix64`'s output function (Steele, Lea, Flood 2014).
-fn scramble(state: u64) -> u64 {
-    let z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
-}
-
-/// The `counter`-th output of the generator started at `key`.
-fn splitmix64(key: u64, counter: u64) -> u64 {
-    scramble(key.wrapping_add(GOLDEN.wrapping_mul(counter.wrapping_add(1))))
-}
-
-/// One key from several numbers.
-fn fold(parts: [u64; 3]) -> u64 {
-    parts.into_iter().fold(0, |key, part| splitmix64(key ^ part, 0))
-}
 
 /// What a batch is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,7 +96,7 @@ impl Stream {
     }
 
     fn key(&self, epoch: u64) -> u64 {
-        fold([self.settings.fingerprint, self.settings.seed, epoch])
+        fold(&[self.settings.fingerprint, self.settings.seed, epoch])
     }
 
     fn order(&self, epoch: u64) -> Vec<u32> {
@@ -152,7 +136,7 @@ impl Stream {
     ///
     /// # Errors
     /// `done` is not a place where a batch of this stream begins.
-    pub fn epoch(&self, epoch: u64, done: usize) -> Result<Epoch<'_>> {
+    pub fn epoch(self: &Arc<Self>, epoch: u64, done: usize) -> Result<Epoch> {
         if done > self.usable.len() {
             return Err(misplaced(done, self.usable.len()));
         }
@@ -160,7 +144,7 @@ impl Stream {
             Shape::Pack { tokens } => self.packs(epoch, tokens).after(done)?,
             Shape::Batch { size } => Groups::of_size(self.order(epoch).split_off(done), size),
         };
-        Ok(Epoch { stream: self, groups, done })
+        Ok(Epoch { stream: Arc::clone(self), groups, done })
     }
 }
 
@@ -193,13 +177,13 @@ fn check_shape(shape: Shape, lengths: &[u32]) -> Result<()> {
 }
 
 /// The rest of one epoch.
-pub struct Epoch<'a> {
-    stream: &'a Stream,
+pub struct Epoch {
+    stream: Arc<Stream>,
     groups: Groups,
     done: usize,
 }
 
-impl Epoch<'_> {
+impl Epoch {
     /// Batches left for each of `world` ranks.
     #[must_use]
     pub fn steps(&self, world: usize) -> usize {
@@ -242,5 +226,68 @@ impl Epoch<'_> {
     pub fn samples_after(&self, steps: usize, world: usize) -> usize {
         let group = (steps * world).min(self.groups.len());
         self.done + self.groups.borders[group]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn settings(shape: Shape) -> Settings {
+        Settings { shape, shuffle: true, drop_last: false, seed: 5, fingerprint: 77 }
+    }
+
+    fn packs_of(tokens: u32) -> Settings {
+        settings(Shape::Pack { tokens })
+    }
+
+    #[test]
+    fn unusable_records_are_never_planned() {
+        let stream = Arc::new(Stream::new(vec![3, 0, 4, 0, 5], packs_of(9)).expect("valid"));
+        for epoch in 0..5 {
+            let mut samples = stream.epoch(epoch, 0).expect("begins").groups.samples;
+            samples.sort_unstable();
+            assert_eq!(samples, [0, 2, 4]);
+        }
+    }
+
+    #[test]
+    fn wrong_arguments_are_named() {
+        let error = |lengths, settings| {
+            Stream::new(lengths, settings).err().map(|e| e.to_string()).unwrap_or_default()
+        };
+        assert_eq!(error(vec![3, 12], packs_of(9)), "record 1 has 12 tokens, pack_tokens is 9");
+        assert_eq!(error(vec![0, 0], packs_of(9)), "none of the 2 records is usable");
+        let stream = Arc::new(Stream::new(vec![4, 4, 4, 4], packs_of(8)).expect("valid"));
+        assert!(stream.epoch(0, 5).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn every_sample_once_on_any_number_of_ranks(
+            lengths in prop::collection::vec(0u32..=50, 1..400),
+            world in 1usize..=16,
+            epoch in 0u64..4,
+            packed in any::<bool>(),
+        ) {
+            prop_assume!(lengths.iter().any(|&length| length > 0));
+            let shape = if packed { Shape::Pack { tokens: 50 } } else { Shape::Batch { size: 3 } };
+            let usable: Vec<u32> =
+                (0..lengths.len() as u32).filter(|&i| lengths[i as usize] > 0).collect();
+            let stream = Arc::new(Stream::new(lengths, settings(shape)).expect("valid"));
+            let rest = stream.epoch(epoch, 0).expect("begins");
+            prop_assert_eq!(rest.steps(world), stream.len(world));
+            let mut seen = Vec::new();
+            for step in 0..rest.steps(world) {
+                for rank in 0..world {
+                    seen.extend(rest.batch(step, rank, world));
+                }
+                prop_assert_eq!(seen.len(), rest.samples_after(step + 1, world));
+            }
+            prop_assert_eq!(&seen, &rest.groups.samples);
+            seen.sort_unstable();
+            prop_assert_eq!(seen, usable);
+        }
     }
 }
