@@ -202,12 +202,15 @@ impl Epoch {
     }
 
     /// The records of `rank`'s batch number `step`, counted from the place where this rest begins;
-    /// empty for a rank for which the last round has no document.
+    /// empty for a rank for which the last round has no document, and after the last round.
     #[must_use]
     pub fn batch(&self, step: usize, rank: usize, world: usize) -> Vec<u32> {
         let first = step * world;
         if first + world <= self.groups.len() {
             return self.groups.get(first + rank).to_vec();
+        }
+        if first >= self.groups.len() {
+            return Vec::new();
         }
         let dealt = self.last_round(first, world);
         if rank < dealt.len() { dealt.get(rank).to_vec() } else { Vec::new() }

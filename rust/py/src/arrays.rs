@@ -1,0 +1,112 @@
+//! Batches as dictionaries of numpy arrays; every array takes over its vector, nothing is copied.
+
+use llava_fast_core::image::ImageConfig;
+use llava_fast_core::loader::{Batch, Pixels};
+use llava_fast_core::pack::{self, Document};
+use numpy::{Element, IntoPyArray, PyArray1, PyArrayMethods};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+/// How documents are laid out.
+#[derive(Clone, Copy)]
+pub enum Layout {
+    /// one row for transformers
+    Packed,
+    /// one row per document
+    Padded,
+    /// one row for the models of this project
+    Native,
+}
+
+impl Layout {
+    /// By its name in Python.
+    pub fn find(name: &str) -> PyResult<Self> {
+        match name {
+            "packed" => Ok(Self::Packed),
+            "padded" => Ok(Self::Padded),
+            "native" => Ok(Self::Native),
+            _ => Err(PyValueError::new_err(format!(
+                "layout: got `{name}`, expected `packed`, `padded` or `native`"
+            ))),
+        }
+    }
+}
+
+/// The keys of a layout. Without a picture there is no key for pictures.
+pub fn to_dict<'py>(
+    py: Python<'py>,
+    batch: Batch,
+    layout: Layout,
+    image: &ImageConfig,
+    pad: u32,
+) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    match layout {
+        Layout::Packed => packed(&dict, &batch.documents)?,
+        Layout::Padded => padded(&dict, &batch.documents, pad)?,
+        Layout::Native => native(&dict, &batch.documents)?,
+    }
+    match batch.pixels {
+        Pixels::Values(values) if !values.is_empty() => {
+            let shape = [values.len() / image.values_len(), 3, image.size, image.size];
+            dict.set_item("pixel_values", values.into_pyarray(py).reshape(shape)?)?;
+        }
+        Pixels::Patches(bytes) if !bytes.is_empty() => {
+            let images = bytes.len() / image.patches_len();
+            let shape = [images, image.image_tokens(), image.patch_row()];
+            dict.set_item("pixel_patches", bytes.into_pyarray(py).reshape(shape)?)?;
+        }
+        Pixels::Values(_) | Pixels::Patches(_) => {}
+    }
+    Ok(dict)
+}
+
+fn put<T: Element>(dict: &Bound<'_, PyDict>, key: &str, values: Vec<T>) -> PyResult<()> {
+    dict.set_item(key, values.into_pyarray(dict.py()))
+}
+
+fn put_rows<T: Element>(
+    dict: &Bound<'_, PyDict>,
+    key: &str,
+    values: Vec<T>,
+    rows: usize,
+) -> PyResult<()> {
+    let columns = values.len() / rows;
+    dict.set_item(key, values.into_pyarray(dict.py()).reshape([rows, columns])?)
+}
+
+fn packed(dict: &Bound<'_, PyDict>, documents: &[Document]) -> PyResult<()> {
+    let row = pack::packed(documents);
+    put_rows(dict, "input_ids", row.input_ids, 1)?;
+    put_rows(dict, "labels", row.labels, 1)?;
+    put_rows(dict, "position_ids", row.position_ids, 1)?;
+    let borders: Bound<'_, PyArray1<i32>> = row.cu_seqlens.into_pyarray(dict.py());
+    dict.set_item("cu_seq_lens_q", &borders)?;
+    dict.set_item("cu_seq_lens_k", borders)?;
+    dict.set_item("max_length_q", row.max_seqlen)?;
+    dict.set_item("max_length_k", row.max_seqlen)?;
+    // Without this, transformers makes a cache for Llava and forgets the document borders.
+    dict.set_item("use_cache", false)
+}
+
+fn padded(dict: &Bound<'_, PyDict>, documents: &[Document], pad: u32) -> PyResult<()> {
+    let rows = pack::padded(documents, pad);
+    put_rows(dict, "input_ids", rows.input_ids, rows.rows)?;
+    put_rows(dict, "labels", rows.labels, rows.rows)?;
+    put_rows(dict, "attention_mask", rows.attention_mask, rows.rows)
+}
+
+fn native(dict: &Bound<'_, PyDict>, documents: &[Document]) -> PyResult<()> {
+    let row = pack::native(documents);
+    put(dict, "input_ids", row.input_ids)?;
+    put(dict, "position_ids", row.position_ids)?;
+    put(dict, "cu_seqlens", row.cu_seqlens)?;
+    dict.set_item("max_seqlen", row.max_seqlen)?;
+    put(dict, "loss_rows", row.loss_rows)?;
+    put(dict, "targets", row.targets)?;
+    if !row.image_row_starts.is_empty() {
+        put(dict, "image_row_starts", row.image_row_starts)?;
+    }
+    put(dict, "records", row.records)
+}

@@ -1,0 +1,119 @@
+//! Data sets and their batches.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use llava_fast_core::image::{ImageConfig, Mode, Output};
+use llava_fast_core::loader::{Bad, Dataset as Core};
+use llava_fast_core::{Error, Records, conversation, parallel};
+use numpy::{IntoPyArray, PyArray1};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::arrays::{Layout, to_dict};
+use crate::errors::to_python;
+use crate::text::Tokenizer;
+
+/// (size, mode, patch size, mean, standard deviation)
+type ImageSettings = (usize, String, usize, [f32; 3], [f32; 3]);
+
+/// (record, reason code, message)
+type BadRow = (usize, &'static str, String);
+
+/// (tokens by record, pictures, bad records)
+type Survey<'py> = (Bound<'py, PyArray1<i32>>, usize, Vec<BadRow>);
+
+/// Records, and everything that turns one into model input.
+#[pyclass(frozen)]
+pub struct Dataset {
+    core: Core,
+}
+
+#[pymethods]
+impl Dataset {
+    #[new]
+    #[pyo3(signature = (path, text, *, root, tokenizer, template, image, max_length))]
+    #[allow(clippy::too_many_arguments, reason = "keyword arguments in Python")]
+    fn new(
+        py: Python<'_>,
+        path: PathBuf,
+        text: Option<String>,
+        root: Option<PathBuf>,
+        tokenizer: &Tokenizer,
+        template: &str,
+        image: ImageSettings,
+        max_length: usize,
+    ) -> PyResult<Self> {
+        let tokenizer = Arc::clone(&tokenizer.core);
+        let build = || {
+            let records = match text {
+                None => Records::open(&path)?,
+                Some(text) => Records::from_json(&path.display().to_string(), text)?,
+            };
+            let template = conversation::find(template)?;
+            let image = image_config(image)?;
+            Ok(Core { records, tokenizer, template, image, root, max_length })
+        };
+        Ok(Self { core: py.detach(build).map_err(to_python)? })
+    }
+
+    fn __len__(&self) -> usize {
+        self.core.records.len()
+    }
+
+    /// Of data, tokenizer, template, image settings and `max_length`.
+    #[getter]
+    fn fingerprint(&self) -> u64 {
+        self.core.fingerprint()
+    }
+
+    /// Lengths of all records; without `skip` the first bad record is an error.
+    fn survey<'py>(&self, py: Python<'py>, skip: bool, threads: usize) -> PyResult<Survey<'py>> {
+        let survey = py.detach(|| self.core.survey(threads));
+        let bad = rows(survey.bad, skip)?;
+        let lengths: Vec<i32> = survey.lengths.into_iter().map(|length| length as i32).collect();
+        Ok((lengths.into_pyarray(py), survey.images, bad))
+    }
+
+    /// One batch and the bad records in it; without `skip` the first one is an error.
+    fn batch<'py>(
+        &self,
+        py: Python<'py>,
+        indices: Vec<u32>,
+        layout: &str,
+        skip: bool,
+        threads: usize,
+    ) -> PyResult<(Bound<'py, PyDict>, Vec<BadRow>)> {
+        let layout = Layout::find(layout)?;
+        let output = match layout {
+            Layout::Native => Output::Patches,
+            Layout::Packed | Layout::Padded => Output::Values,
+        };
+        let batch = py.detach(|| self.core.batch(&indices, output, threads)).map_err(to_python)?;
+        let mut batch = batch;
+        let bad = rows(std::mem::take(&mut batch.bad), skip)?;
+        Ok((to_dict(py, batch, layout, &self.core.image, self.core.tokenizer.pad())?, bad))
+    }
+}
+
+fn image_config((size, mode, patch, mean, std): ImageSettings) -> Result<ImageConfig, Error> {
+    let mode = match mode.as_str() {
+        "crop" => Mode::Crop,
+        "pad" => Mode::Pad,
+        _ => return Err(Error::Argument(format!("mode: got `{mode}`, expected `crop` or `pad`"))),
+    };
+    ImageConfig::new(size, mode, patch, mean, std)
+}
+
+fn rows(bad: Vec<Bad>, skip: bool) -> PyResult<Vec<BadRow>> {
+    if !skip && let Some((_, error)) = bad.first() {
+        return Err(to_python(error.clone()));
+    }
+    Ok(bad.into_iter().map(|(record, e)| (record, e.code(), e.to_string())).collect())
+}
+
+/// Threads the machine grants this process.
+#[pyfunction]
+pub fn available_threads() -> usize {
+    parallel::available_threads()
+}

@@ -1,0 +1,87 @@
+//! The plan of an epoch.
+
+use std::sync::Arc;
+
+use llava_fast_core::Error;
+use llava_fast_core::plan::{Epoch as CoreEpoch, Settings, Shape, Stream as CoreStream};
+use numpy::PyReadonlyArray1;
+use pyo3::prelude::*;
+
+use crate::errors::to_python;
+
+/// All epochs of one data set: a pure function of its arguments.
+#[pyclass(frozen)]
+pub struct Stream {
+    core: Arc<CoreStream>,
+}
+
+#[pymethods]
+impl Stream {
+    #[new]
+    #[pyo3(signature = (lengths, *, pack_tokens, batch_size, shuffle, drop_last, seed, fingerprint))]
+    #[allow(clippy::too_many_arguments, reason = "keyword arguments in Python")]
+    fn new(
+        py: Python<'_>,
+        lengths: PyReadonlyArray1<'_, i32>,
+        pack_tokens: Option<u32>,
+        batch_size: Option<usize>,
+        shuffle: bool,
+        drop_last: bool,
+        seed: u64,
+        fingerprint: u64,
+    ) -> PyResult<Self> {
+        let shape = match (pack_tokens, batch_size) {
+            (Some(tokens), None) => Shape::Pack { tokens },
+            (None, Some(size)) => Shape::Batch { size },
+            _ => {
+                let text = "expected exactly one of batch_size and pack_tokens";
+                return Err(to_python(Error::Argument(text.into())));
+            }
+        };
+        let lengths = lengths.as_array().iter().map(|&length| length as u32).collect();
+        let settings = Settings { shape, shuffle, drop_last, seed, fingerprint };
+        let core = py.detach(|| CoreStream::new(lengths, settings)).map_err(to_python)?;
+        Ok(Self { core: Arc::new(core) })
+    }
+
+    /// Batches per rank and epoch.
+    fn steps(&self, world: usize) -> usize {
+        self.core.len(world)
+    }
+
+    /// Usable records.
+    #[getter]
+    fn samples(&self) -> usize {
+        self.core.samples()
+    }
+
+    /// What remains of an epoch after its first `done` samples.
+    fn epoch(&self, py: Python<'_>, epoch: u64, done: usize) -> PyResult<Epoch> {
+        let core = py.detach(|| self.core.epoch(epoch, done)).map_err(to_python)?;
+        Ok(Epoch { core })
+    }
+}
+
+/// The rest of one epoch.
+#[pyclass(frozen)]
+pub struct Epoch {
+    core: CoreEpoch,
+}
+
+#[pymethods]
+impl Epoch {
+    /// Batches left per rank.
+    fn steps(&self, world: usize) -> usize {
+        self.core.steps(world)
+    }
+
+    /// Record numbers of a rank's batch.
+    fn batch(&self, step: usize, rank: usize, world: usize) -> Vec<u32> {
+        self.core.batch(step, rank, world)
+    }
+
+    /// Samples of the epoch that all ranks have read after so many batches each.
+    fn samples_after(&self, steps: usize, world: usize) -> usize {
+        self.core.samples_after(steps, world)
+    }
+}
