@@ -1,6 +1,7 @@
 //! `llava_fast._rust`: the list of what Python sees. Each file here extracts, detaches, wraps.
 
 mod errors;
+mod text;
 
 use pyo3::prelude::*;
 
@@ -8,6 +9,9 @@ use pyo3::prelude::*;
 #[pymodule(gil_used = false)]
 mod _rust {
     use super::*;
+
+    #[pymodule_export]
+    use super::text::{Tokenizer, encode, encode_prompt, templates};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

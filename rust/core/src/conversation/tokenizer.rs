@@ -95,6 +95,12 @@ impl Tokenizer {
         self.options.image
     }
 
+    /// How an id is written, empty for an unknown one.
+    #[must_use]
+    pub fn token(&self, id: u32) -> String {
+        self.first.id_to_token(id).unwrap_or_default()
+    }
+
     /// Size of the id space: one more than the highest id.
     #[must_use]
     pub fn vocab_size(&self) -> usize {
@@ -119,7 +125,7 @@ impl Tokenizer {
             encoder.encode(text, false).map_err(|e| Error::Data(format!("tokenizer: {e}")))?;
         let ids = encoding.get_ids().to_vec();
         if let Some(&id) = ids.iter().find(|id| self.control.contains(id)) {
-            let token = self.first.id_to_token(id).unwrap_or_default();
+            let token = self.token(id);
             return Err(Error::Data(format!(
                 "the tokenizer turns ordinary text into its control token `{token}` (id {id})"
             )));
