@@ -45,14 +45,14 @@ run: build ## train the embedded default, or show its result when it is there
 
 test: build .venv/.test ## everything CI runs: cargo test, then pytest tests/
 	cargo test --workspace --locked --quiet
-	$(TEST_ENV) LLAVA_FAST_TEST_SCALE=$(SCALE) $(PY) -m pytest tests -n $(WORKERS) -q
+	$(TEST_ENV) LLAVA_FAST_TEST_SCALE=$(SCALE) $(PY) -m pytest tests -n $(WORKERS) --dist loadfile -q
 
 test-long: build .venv/.test ## the campaigns at full size: PART=images|text|loader|models|training|all
 	@test -n "$(PART_$(PART))" || { echo "no part \`$(PART)\`: images, text, loader, models, training or all"; exit 2; }
-	$(TEST_ENV) LLAVA_FAST_TEST_SCALE=1 $(PY) -m pytest $(PART_$(PART)) -n $(WORKERS) -q --durations=10
+	$(TEST_ENV) LLAVA_FAST_TEST_SCALE=1 $(PY) -m pytest $(PART_$(PART)) -n $(WORKERS) --dist loadfile -q --durations=10
 
 test-oldest: .venv-oldest/.built ## the tests with the oldest supported torch, triton and transformers
-	$(TEST_ENV) LLAVA_FAST_TEST_SCALE=$(SCALE) $(OLD) -m pytest tests -n $(WORKERS) -q
+	$(TEST_ENV) LLAVA_FAST_TEST_SCALE=$(SCALE) $(OLD) -m pytest tests -n $(WORKERS) --dist loadfile -q
 
 bench: build .venv/.bench ## measure against the real peers, equality first; writes benches/results
 	$(PY) -m pytest benches -q -s

@@ -1,6 +1,7 @@
 """What must not be in the repository."""
 
 import re
+import subprocess
 import tomllib
 
 import pytest
@@ -83,3 +84,17 @@ def test_the_version_is_written_once():
 def line_of(version: str) -> int:
     lines = (ROOT / "Cargo.toml").read_text().splitlines()
     return lines.index(f'version = "{version}"') + 1
+
+
+def test_third_party_lists_every_linked_crate():
+    command = "cargo tree -e normal,no-proc-macro --prefix none --locked --offline -f {p}|{l}"
+    options = ["-p", "llava-fast-py", "--target", "x86_64-unknown-linux-gnu"]
+    tree = subprocess.run([*command.split(), *options], cwd=ROOT, capture_output=True, text=True)
+    assert tree.returncode == 0, tree.stderr
+    linked = set()
+    for line in tree.stdout.splitlines():
+        package, licence = line.removesuffix(" (*)").split("|")
+        if not package.startswith("llava-fast"):
+            linked.add(f"| {package.split()[0]} | {licence.replace('/', ' OR ')} |")
+    listed = re.findall(r"^\| [\w-]+ \| .* \|$", (ROOT / "THIRD_PARTY.md").read_text(), re.M)
+    assert set(listed) - {"| crate | licence |"} == linked
