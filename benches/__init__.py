@@ -1,0 +1,1 @@
+"""Speed claims, measured again beside the peer they are about: `pytest benches/`."""

@@ -1,0 +1,1 @@
+"""What a user would run instead: the peers, each in its documented fast form."""

@@ -1,0 +1,142 @@
+"""What a bench leaves behind: `benches/results/<bench>.json` and one table on the terminal."""
+
+import functools
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+import tempfile
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benches" / "results"
+LIBRARIES = (
+    "llava-fast",
+    "numpy",
+    "pillow",
+    "tokenizers",
+    "torch",
+    "torchvision",
+    "transformers",
+    "triton",
+)
+
+
+def machine() -> str:
+    """Processor, number of usable cores, and the GPU if there is one."""
+    name = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        models = [s for s in cpuinfo.read_text().splitlines() if s.startswith("model name")]
+        name = models[0].partition(":")[2].strip() if models else name
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{name}, {cores} cores" + _gpu()
+
+
+def _gpu() -> str:
+    try:
+        import torch
+    except ImportError:
+        return ""
+    return f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
+
+
+def versions() -> dict[str, str]:
+    """Python and the libraries a measured number depends on; absent ones are left out."""
+    found = {"python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+@functools.cache
+def commit() -> str:
+    """The commit the tree is at, with `+changes` if tracked files differ; `unknown` without git."""
+    try:
+        head = _git("rev-parse", "HEAD")
+        changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!benches/results")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return head + ("+changes" if changed else "")
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", "-C", str(ROOT), *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One measured comparison.
+
+    ours, peer: median wall time in `unit`. ratio: peer / ours, median over the pairs; spread: its
+    quartiles; cpu_ratio: the same of CPU time. exact: whether the two results were equal bit for bit.
+    path: the implementation of ours that ran.
+    """
+
+    bench: str
+    case: str
+    ours: float
+    peer: float
+    ratio: float
+    spread: tuple[float, float]
+    cpu_ratio: float
+    exact: bool
+    unit: str
+    path: str
+    machine: str = field(default_factory=machine)
+    versions: dict[str, str] = field(default_factory=versions)
+    commit: str = field(default_factory=commit)
+
+
+def write(folder: Path, bench: str, entries: Iterable[Entry]) -> Path:
+    """Publish the entries of one bench as `<folder>/<bench>.json`."""
+    path = folder / f"{bench}.json"
+    write_json(path, [asdict(entry) for entry in entries])
+    return path
+
+
+def write_json(path: Path, value: object) -> None:
+    """Replace `path` in one step: a reader meets the old file or the new one, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(value, file, indent=1)
+            file.write("\n")
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+def table(entries: Iterable[Entry]) -> str:
+    """The entries as one aligned text table."""
+    head = ("bench", "case", "ours", "peer", "unit", "ratio", "quartiles", "CPU ratio", "exact")
+    rows = [head, *(_row(entry) for entry in entries)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
+
+
+def _row(entry: Entry) -> tuple[str, ...]:
+    return (
+        entry.bench,
+        entry.case,
+        f"{entry.ours:.3f}",
+        f"{entry.peer:.3f}",
+        entry.unit,
+        f"{entry.ratio:.2f}",
+        f"{entry.spread[0]:.2f}-{entry.spread[1]:.2f}",
+        f"{entry.cpu_ratio:.2f}",
+        "yes" if entry.exact else "no",
+    )
