@@ -69,7 +69,8 @@ wheel: .venv/.run ## dist/*.whl (abi3: one file for Python 3.11 and later) and t
 	$(PY) -m maturin build --release --locked --sdist --out dist
 
 gpu-check: ## checks and benches on a GPU machine: WHEEL=file.whl, DRY=1 for a CPU rehearsal
-	$(or $(wildcard $(PY)),python3) benches/gpu_check.py $(if $(DRY),--dry-run) $(if $(WHEEL),--wheel "$(WHEEL)")
+	$(or $(PYTHON),$(wildcard $(PY)),python3) -m benches.gpu_check \
+		$(if $(DRY),--dry-run) $(if $(WHEEL),--wheel "$(WHEEL)")
 
 lock: .venv/.uv ## make requirements/*.lock again from pyproject.toml; UPGRADE=1 takes the newest versions
 	$(COMPILE) $(if $(UPGRADE),--upgrade) --group build -o requirements/run.lock
