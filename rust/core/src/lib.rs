@@ -4,6 +4,7 @@ pub mod conversation;
 pub mod counter;
 pub mod error;
 pub mod fingerprint;
+pub mod loader;
 pub mod pack;
 pub mod packing;
 pub mod parallel;

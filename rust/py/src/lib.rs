@@ -1,6 +1,9 @@
 //! `llava_fast._rust`: the list of what Python sees. Each file here extracts, detaches, wraps.
 
+mod arrays;
+mod dataset;
 mod errors;
+mod stream;
 mod text;
 
 use pyo3::prelude::*;
@@ -10,6 +13,10 @@ use pyo3::prelude::*;
 mod _rust {
     use super::*;
 
+    #[pymodule_export]
+    use super::dataset::{Dataset, available_threads};
+    #[pymodule_export]
+    use super::stream::{Epoch, Stream};
     #[pymodule_export]
     use super::text::{Tokenizer, encode, encode_prompt, templates};
 
