@@ -1,0 +1,129 @@
+"""What can be checked before a model is loaded: files, folders, free space."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import struct
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from .config import TrainConfig
+
+ADAM_BYTES = 3 * 4  # float32 weight and two moments per parameter that learns
+HEADER_LIMIT = 100 << 20  # safetensors' own limit
+
+
+def check_inputs(config: TrainConfig) -> None:
+    """Files and folders the run reads from.
+
+    Raises:
+        ValueError: one is missing or of the wrong kind; the message names key and path.
+    """
+    for key in ("model", "vision", "llm"):
+        if getattr(config, key):
+            _model_directory(key, Path(getattr(config, key)))
+    for key, file in {"data": config.data, **config.evaluations}.items():
+        if not Path(file).is_file():
+            raise ValueError(f"{key}: `{file}` is {_kind(Path(file))}, expected a file")
+    if not Path(config.images).is_dir():
+        kind = _kind(Path(config.images))
+        raise ValueError(f"images: `{config.images}` is {kind}, expected a folder")
+
+
+def _model_directory(key: str, path: Path) -> None:
+    if not path.is_dir():
+        raise ValueError(f"{key}: `{path}` is {_kind(path)}, expected a model directory")
+    if not (path / "config.json").is_file():
+        raise ValueError(f"{key}: `{path}` has no `config.json`")
+    if not any(path.glob("*.safetensors")):
+        raise ValueError(f"{key}: `{path}` has no `.safetensors` file")
+
+
+def _kind(path: Path) -> str:
+    if path.is_dir():
+        return "a folder"
+    return "something else" if path.exists() else "missing"
+
+
+def check_output(config: TrainConfig, folder: Path) -> None:
+    """Makes `folder`, writes a small file into it and compares free space with need.
+
+    Raises:
+        ValueError: not writable, or less than 1.2 x (kept checkpoints + 1) x their size is free.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"x")
+            file.flush()
+    except OSError as error:
+        raise ValueError(f"out: cannot write to `{folder}`: {error.strerror}") from None
+    need, free = space_needed(config), shutil.disk_usage(folder).free
+    if free < need:
+        raise ValueError(
+            f"out: {free / 2**20:,.0f} MiB free at `{folder}`, expected at least "
+            f"{need / 2**20:,.0f} MiB for checkpoints and model"
+        )
+
+
+def space_needed(config: TrainConfig) -> int:
+    """Bytes for the checkpoints and the exported model, from the safetensors headers alone."""
+    vision, projector, llm = 0, 0, 0
+    for directory in filter(None, (config.model, config.vision, config.llm)):
+        for name, count in _parameters(Path(directory)).items():
+            if "projector" in name:
+                projector += count
+            elif directory == config.vision or "vision" in name:
+                vision += count
+            else:
+                llm += count
+    projector = projector or _new_projector(config)
+    sizes = {"vision": vision, "projector": projector, "llm": llm}
+    state = ADAM_BYTES * sum(sizes[part] for part in config.parts)
+    return int(1.2 * (config.keep + 1) * state) + 4 * sum(sizes.values())
+
+
+def _new_projector(config: TrainConfig) -> int:
+    inner = _json(Path(config.vision) / "config.json").get("hidden_size", 1024)
+    outer = _json(Path(config.llm) / "config.json").get("hidden_size", 4096)
+    return outer * (inner + 1) + outer * (outer + 1)
+
+
+def _parameters(directory: Path) -> dict[str, int]:
+    """Elements per tensor of the safetensors files in `directory`."""
+    sizes = {}
+    for path in sorted(directory.glob("*.safetensors")):
+        with open(path, "rb") as file:
+            start = file.read(8)
+            length = struct.unpack("<Q", start)[0] if len(start) == 8 else HEADER_LIMIT + 1
+            if length > HEADER_LIMIT:
+                raise ValueError(f"`{path}` is not a safetensors file")
+            header = _object(path, file.read(length))
+        for name, entry in header.items():
+            if name != "__metadata__":
+                sizes[name] = _product(entry["shape"])
+    return sizes
+
+
+def _json(path: Path) -> dict[str, Any]:
+    values = _object(path, path.read_bytes())
+    return values.get("vision_config", values)
+
+
+def _object(path: Path, content: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(content)
+    except ValueError as error:
+        raise ValueError(f"`{path}`: {error}") from None
+    if not isinstance(value, dict):
+        raise ValueError(f"`{path}`: got {type(value).__name__}, expected a JSON object")
+    return value
+
+
+def _product(shape: list[int]) -> int:
+    count = 1
+    for side in shape:
+        count *= side
+    return count

@@ -1,0 +1,130 @@
+"""`python -m training.run [key=value ...]`: from a recipe to a trained model.
+
+Nothing heavy is imported before it is needed: help, mistakes and finished runs answer at once.
+This file may be executed as `training.run`, outside the package, so it imports its neighbours only
+inside functions; the last line hands over to the one copy inside `llava_fast`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .config import TrainConfig
+    from .plan import Plan
+
+FAILED, DISK_FAILED, INTERRUPTED = 1, 74, 130
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The command: exits with 0, or says in one line what is wrong.
+
+    Exit codes: 1 wrong settings or data, 74 the disk fails, 130 and 143 stopped by a signal after
+    saving; the same command goes on from there.
+    """
+    try:
+        sys.exit(_main(sys.argv[1:] if arguments is None else arguments))
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(FAILED)
+    except OSError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(DISK_FAILED)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+def _main(arguments: list[str]) -> int:
+    from . import plan, rundir
+
+    if any(word in ("-h", "--help", "help") for word in arguments):
+        print(usage())
+        return 0
+    run = plan.resolve(arguments)
+    summary = None
+    if not run.fresh:
+        plan.refuse_changes(run)
+        summary = rundir.read_json(run.out / "summary.json")
+    if summary is None:
+        summary, code = _run(run)
+        if code:
+            return code
+    else:
+        print(f"`{run.out}` is finished; `fresh=true` starts over")
+    _conclude(summary)
+    return 0
+
+
+def usage() -> str:
+    """Recipes and keys with their defaults."""
+    from .config import TrainConfig
+    from .recipes import RECIPES
+
+    lines = ["python -m training.run [recipe=NAME] [key=value ...]", "", "recipes:"]
+    for name, recipe in RECIPES.items():
+        lines.append(f"  {name:<12} {recipe.about}")
+    lines += ["", "keys, with the values that recipes start from:"]
+    for field in dataclasses.fields(TrainConfig):
+        default = str(field.default).strip("()").replace(" ", "")
+        lines.append(f"  {field.name + '=' + default:<28} {field.metadata['about']}")
+    return "\n".join(lines)
+
+
+def _run(run: Plan) -> tuple[dict[str, Any], int]:
+    """Trains what is not trained yet, alone in the run directory: summary and exit code."""
+    from . import preflight, rundir
+
+    preflight.check_output(run.stages[0], run.out)
+    with rundir.locked(run.out):
+        if run.fresh:
+            run.clear()
+        rundir.clean(run.out)
+        run.prepare()
+        summaries = []
+        for stage in run.stages:
+            summary = rundir.read_json(stage.folder / "summary.json")
+            if summary is None:
+                summary, code = _train(stage)
+                if code:
+                    return {}, code
+            summaries.append(summary)
+        return run.together(summaries), 0
+
+
+def _train(stage: TrainConfig) -> tuple[dict[str, Any], int]:
+    """One stage: summary and exit code."""
+    from . import preflight, rundir
+
+    preflight.check_inputs(stage)
+    preflight.check_output(stage, stage.folder)
+    rundir.clean(stage.folder)
+    rundir.write_text(stage.folder / "config.json", stage.to_json())
+    # torch takes seconds to import; everything above is said before.
+    from .engine import Stopped, run_stage
+
+    try:
+        return run_stage(stage), 0
+    except Stopped as stop:
+        print(f"{stop}; saved, the same command goes on from here", file=sys.stderr)
+        return {}, 128 + stop.number
+
+
+def _conclude(summary: dict[str, Any]) -> None:
+    """Table and next step of a finished run."""
+    if summary["table"]:
+        print(f"\n{summary['table']}\n")
+    print(
+        f"{summary['steps']:,} steps, loss {summary['loss']:.4f}, "
+        f"{summary['tokens_per_s']:,.0f} tokens/s, {summary['seconds']:,.1f} s; "
+        f"model in `{summary['model']}`"
+    )
+    if summary["ask"]:
+        print(f"ask it about a picture:\n  {summary['ask']}")
+
+
+if __name__ == "__main__":
+    from llava_fast.training.run import main  # noqa: F811
+
+    main()
