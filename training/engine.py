@@ -33,7 +33,7 @@ class Stopped(Exception):  # noqa: N818 - it is not an error
         self.number = number
 
 
-class SaveFailed(OSError):
+class SaveError(OSError):
     """Checkpoints could not be written several times in a row."""
 
 
@@ -43,7 +43,7 @@ def run_stage(config: TrainConfig) -> dict[str, Any]:
     Raises:
         ValueError: settings, data or model cannot be used.
         Stopped: SIGTERM or SIGINT; the state is saved.
-        SaveFailed: the disk is full or failing.
+        SaveError: the disk is full or failing.
     """
     if config.threads:
         torch.set_num_threads(config.threads)
@@ -227,7 +227,7 @@ class Stage:
             self._failed_saves += 1
             self.console.say(f"checkpoint of step {self.progress.step} failed: {error}")
             if self._failed_saves >= MOST_FAILED_SAVES:
-                raise SaveFailed(f"{MOST_FAILED_SAVES} checkpoints in a row failed") from error
+                raise SaveError(f"{MOST_FAILED_SAVES} checkpoints in a row failed") from error
             return
         self._failed_saves = 0
         checkpoint.rotate(folder, self.config.keep)

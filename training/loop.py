@@ -20,7 +20,7 @@ Batch = dict[str, Any]
 MOST_BAD_STEPS = 3
 
 
-class NotFinite(ValueError):
+class NotFiniteError(ValueError):
     """Loss or gradients were not finite several steps in a row."""
 
 
@@ -71,7 +71,7 @@ def train(
     raise to stop, and the step it stops in leaves no trace. done: called after every step.
 
     Raises:
-        NotFinite: three steps in a row were not finite.
+        NotFiniteError: three steps in a row were not finite.
     """
     parameters = [p for p in model.parameters() if p.requires_grad]
     ended = time.perf_counter()
@@ -102,7 +102,9 @@ def train(
             packs,
         )
         if progress.bad_in_a_row >= MOST_BAD_STEPS:
-            raise NotFinite(f"step {progress.step}: the {MOST_BAD_STEPS}rd in a row not finite")
+            raise NotFiniteError(
+                f"step {progress.step}: {MOST_BAD_STEPS} in a row not finite"
+            )
 
 
 def accumulate(

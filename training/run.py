@@ -125,6 +125,6 @@ def _conclude(summary: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    from llava_fast.training.run import main  # noqa: F811
+    from llava_fast.training.run import main
 
     main()
