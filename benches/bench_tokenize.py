@@ -1,4 +1,4 @@
-"""A conversation to ids and labels on one thread, against LLaVA's rule and the `tokenizers` library.
+"""A conversation to ids and labels on one thread: against LLaVA's rule, and against `tokenizers`.
 
 Ours also puts 576 image positions where the peers leave one; the gate folds them before comparing.
 """
@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import pytest
+from llava_fast import Sample, Tokenizer, encode
 from tokenizers import Tokenizer as PeerTokenizer
 
 from benches.conftest import Compare
@@ -14,7 +15,6 @@ from benches.gates import identical
 from benches.peers import llava_text, offset_text
 from benches.peers.llava_loader import fast_tokenizer
 from benches.records import TOKENIZER, records
-from llava_fast import Sample, Tokenizer, encode
 
 IMAGE_TOKENS = 576
 MAX_LENGTH = 4096
@@ -46,9 +46,7 @@ def bench_llava_rule(
     )
 
 
-def bench_offsets(
-    compare: Compare, conversations: tuple[dict, ...], tokenizer: Tokenizer
-) -> None:
+def bench_offsets(compare: Compare, conversations: tuple[dict, ...], tokenizer: Tokenizer) -> None:
     peer = PeerTokenizer.from_file(str(TOKENIZER / "tokenizer.json"))
     compare(
         "v1, 1 thread, tokenizers.encode_batch and offsets",
@@ -63,9 +61,7 @@ def bench_offsets(
 
 
 def _ours(conversations: Iterable[dict], tokenizer: Tokenizer) -> list[Sample]:
-    return [
-        encode(record, tokenizer, "v1", IMAGE_TOKENS, MAX_LENGTH) for record in conversations
-    ]
+    return [encode(record, tokenizer, "v1", IMAGE_TOKENS, MAX_LENGTH) for record in conversations]
 
 
 def _folded(samples: Iterable[Sample], image_id: int) -> dict[str, np.ndarray]:

@@ -1,11 +1,4 @@
-"""Fixtures of the benches. Thread pools are limited here, before any library starts one."""
-
-import os
-
-for _pool in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"):
-    os.environ.setdefault(_pool, "1")
-os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
+"""Options and fixtures of the benches, and what they leave behind."""
 
 from collections import defaultdict
 from collections.abc import Callable

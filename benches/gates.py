@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-
 from llava_fast.config import CLIP_STD
 
 

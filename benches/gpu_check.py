@@ -1,9 +1,9 @@
-"""Checks and benches on a machine with a GPU: `python -m benches.gpu_check [--wheel FILE] [--dry-run]`.
+"""Checks and benches on a machine with a GPU: `python -m benches.gpu_check`.
 
-Uses the Python it is started with and no network. The package is the wheel, unpacked into a temporary
-folder, or else this tree with the extension built in it. Every step has a deadline, all of them
-together end within nine minutes, and the report is written again after each step, so that a machine
-that goes away leaves what it measured. Exit status 0 = every check ran, none was skipped, all passed.
+Uses the Python it is started with and no network. The package is the wheel (`--wheel FILE`),
+unpacked into a temporary folder, or else this tree with the extension built in it. Every step has a
+deadline, all of them together end within nine minutes, and the report is written again after each
+step, so that a machine that goes away leaves what it measured. Exit status 0: all ran and passed.
 
 `--dry-run` takes the same steps on the CPU with small inputs and leaves no report in the tree.
 """
@@ -154,7 +154,9 @@ def _read_junit(path: Path) -> tuple[bool, str]:
     suite = ET.parse(path).getroot().find("testsuite")
     counts = {name: int(suite.get(name)) for name in ("tests", "failures", "errors", "skipped")}
     bad = {name: count for name, count in counts.items() if name != "tests" and count}
-    detail = ", ".join(f"{count} {name}" for name, count in ({"tests": counts["tests"]} | bad).items())
+    detail = ", ".join(
+        f"{count} {name}" for name, count in ({"tests": counts["tests"]} | bad).items()
+    )
     return counts["tests"] > 0 and not bad, detail
 
 

@@ -29,7 +29,7 @@ NOISE = 12.5
 
 @functools.cache
 def jpegs(count: int, seed: int = 2017) -> tuple[bytes, ...]:
-    """`count` JPEG files in memory: photographs if the environment names a folder, else generated."""
+    """`count` JPEG files: photographs if the environment names a folder, else generated."""
     folder = os.environ.get("LLAVA_FAST_FIXTURES")
     if folder:
         return _photographs(Path(folder) / "images" / "photos", count)

@@ -13,7 +13,7 @@ import numpy as np
 from benches.pictures import jpegs
 from benches.results import ROOT
 
-WORDS = (
+TEXT = (
     "the a of in on and is with to picture what color there at near two man woman people street "
     "table dog cat red blue green white black large small left right side front behind standing "
     "sitting holding wearing looking next water tree building car train bus sign light window "
@@ -23,7 +23,8 @@ WORDS = (
     "visible placed positioned surrounded enjoying activity atmosphere together because however "
     "additionally overall image shows features object number answer question short long wooden "
     "metal bright dark old young open closed full empty busy quiet morning evening summer winter"
-).split()
+)
+WORDS = TEXT.split()
 TEXT_ONLY = 16
 TOKENIZER = ROOT / "tests" / "data" / "tokenizers" / "llama_legacy"
 

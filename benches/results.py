@@ -60,7 +60,7 @@ def commit() -> str:
     """The commit the tree is at, with `+changes` if tracked files differ; `unknown` without git."""
     try:
         head = _git("rev-parse", "HEAD")
-        changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!benches/results")
+        changed = _git("diff", "HEAD", "--name-only", "--", ".", ":!benches/results")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return head + ("+changes" if changed else "")
@@ -76,7 +76,7 @@ class Entry:
     """One measured comparison.
 
     ours, peer: median wall time in `unit`. ratio: peer / ours, median over the pairs; spread: its
-    quartiles; cpu_ratio: the same of CPU time. exact: whether the two results were equal bit for bit.
+    quartiles; cpu_ratio: the same of CPU time. exact: whether the results were equal bit for bit.
     path: the implementation of ours that ran.
     """
 

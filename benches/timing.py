@@ -4,11 +4,11 @@ The samples alternate, ours, peer, ours, peer, ..., so that whatever else the ma
 both. Each sample repeats its call until it lasts long enough for the clock; the cyclic garbage
 collector is off inside a sample and runs between samples.
 
-What the numbers mean. `ratio` is the median over the pairs of peer time / our time: 2.0 = ours takes
-half the time; the quartiles beside it are of the same pairs. Wall time is what a user waits for.
-CPU time counts all threads of this process and of its worker processes; on a busy machine the CPU
-ratio is the steadier one. A ratio whose quartiles lie further apart than a
-quarter of it is not `steady` and proves nothing: run it again on a quieter machine.
+What the numbers mean. `ratio` is the median over the pairs of peer time / our time: 2.0 = ours
+takes half the time; the quartiles beside it are of the same pairs. Wall time is what a user waits
+for. CPU time counts all threads of this process and of its worker processes; on a busy machine the
+CPU ratio is the steadier one. A ratio whose quartiles lie further apart than a quarter of it is not
+`steady` and proves nothing: run it again on a quieter machine.
 """
 
 import gc
@@ -24,7 +24,7 @@ STEADY = 0.25
 
 
 def cpu_seconds() -> float:
-    """CPU time so far: this process, and the worker processes alive now (Linux only, 10 ms steps)."""
+    """CPU time of this process and, on Linux, of its worker processes alive now (10 ms steps)."""
     return time.process_time() + sum(
         _process_seconds(child.pid) for child in multiprocessing.active_children()
     )

@@ -1,4 +1,4 @@
-"""What every test shares: reproducible hypothesis runs, GPU marks, the optional larger sets."""
+"""What every test shares: reproducible hypothesis runs, the optional larger sets."""
 
 import os
 from pathlib import Path
@@ -26,17 +26,6 @@ def pytest_report_header() -> str:
     scale = os.environ.get("LLAVA_FAST_TEST_SCALE", "0.01")
     fixtures = os.environ.get("LLAVA_FAST_FIXTURES", "not set")
     return f"campaigns at scale {scale}, LLAVA_FAST_FIXTURES {fixtures}"
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    gpu = [item for item in items if item.get_closest_marker("gpu")]
-    if not gpu:
-        return
-    import torch
-
-    if not torch.cuda.is_available():
-        for item in gpu:
-            item.add_marker(pytest.mark.skip(reason="no CUDA device"))
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,5 @@
-"""LLaVA's training data path: its dataset and collator in a torch DataLoader, written anew from their
-published behaviour (`LazySupervisedDataset`, `DataCollatorForSupervisedDataset`)."""
+"""LLaVA's dataset and collator in a torch DataLoader, written anew from their published behaviour
+(`LazySupervisedDataset`, `DataCollatorForSupervisedDataset`)."""
 
 import json
 from pathlib import Path

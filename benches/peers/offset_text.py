@@ -1,4 +1,4 @@
-"""The same ids and labels from the `tokenizers` library: one `encode_batch`, labels from offsets."""
+"""The same ids and labels from the `tokenizers` library: `encode_batch`, labels from offsets."""
 
 from collections.abc import Sequence
 
@@ -8,9 +8,7 @@ from tokenizers import Encoding, Tokenizer
 from benches.peers.llava_text import ANSWER, IGNORE, STOP, image_first, render
 
 
-def encode(
-    records: Sequence[dict], tokenizer: Tokenizer
-) -> list[tuple[np.ndarray, np.ndarray]]:
+def encode(records: Sequence[dict], tokenizer: Tokenizer) -> list[tuple[np.ndarray, np.ndarray]]:
     """(input_ids, labels) of every record; `<image>` stays one token."""
     texts = [
         render(image_first(r["conversations"]) if "image" in r else r["conversations"])

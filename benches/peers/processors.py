@@ -1,12 +1,14 @@
 """The image processors of transformers, from JPEG bytes to `pixel_values`.
 
-A processor call gets the whole list of pictures at once, as transformers' documentation advises. For
-more threads the list is cut into as many parts, one call each; Pillow and torch release the GIL.
+A processor call gets the whole list of pictures at once, as transformers' documentation advises.
+For more threads the list is cut into as many parts, one call each: Pillow and torch release the
+GIL.
 """
 
 import io
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import torch
 from PIL import Image
@@ -86,7 +88,7 @@ def threaded(process: Process, pool: ThreadPoolExecutor, parts: int) -> Process:
 
     def run(files: Sequence[bytes]) -> dict[str, torch.Tensor]:
         cuts = [len(files) * part // parts for part in range(parts + 1)]
-        chunks = [files[low:high] for low, high in zip(cuts, cuts[1:], strict=False)]
+        chunks = [files[low:high] for low, high in pairwise(cuts)]
         results = list(pool.map(process, chunks))
         return {"pixel_values": torch.cat([result["pixel_values"] for result in results])}
 

@@ -1,4 +1,4 @@
-"""Tests of one device against the CPU. They need CUDA, unless `gpu-check --dry-run` names the CPU."""
+"""Tests of a device against the CPU: CUDA, unless a dry run of `gpu-check` names the CPU."""
 
 import os
 
