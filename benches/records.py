@@ -26,7 +26,7 @@ TEXT = (
 )
 WORDS = TEXT.split()
 TEXT_ONLY = 16
-TOKENIZER = ROOT / "tests" / "data" / "tokenizers" / "llama_legacy"
+TOKENIZER = ROOT / "tests" / "data" / "tokenizers" / "sp_legacy"
 
 
 @functools.cache
