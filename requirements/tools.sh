@@ -17,14 +17,24 @@ recent() {
     "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' >/dev/null 2>&1
 }
 
-python=""
-for name in ${PYTHON:+"$PYTHON"} "$@" python3 python3.13 python3.12 python3.11 python3.14 python; do
+venv() {
+    "$1" -c 'import ensurepip, venv' >/dev/null 2>&1
+}
+
+if [ -n "${PYTHON:-}" ]; then
+    set -- "$PYTHON"
+else
+    set -- "$@" python3 python3.13 python3.12 python3.11 python3.14 python
+fi
+found=""
+for name in "$@"; do
     if recent "$name"; then
-        python=$name
-        break
+        found=${found:-$name}
+        if venv "$name"; then
+            command -v "$name"
+            exit
+        fi
     fi
 done
-[ -n "$python" ] || fail "Python 3.11 to 3.14 is missing: got $(python3 --version 2>/dev/null || echo none)"
-"$python" -c 'import ensurepip, venv' 2>/dev/null ||
-    fail "$python has no venv module: install it (Debian: apt install python3-venv)"
-command -v "$python"
+[ -z "$found" ] || fail "$found has no venv module: install it (Debian: apt install python3-venv)"
+fail "Python 3.11 to 3.14 is missing: got $("$1" --version 2>/dev/null || echo "no $1")"

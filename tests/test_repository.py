@@ -98,3 +98,21 @@ def test_third_party_lists_every_linked_crate():
             linked.add(f"| {package.split()[0]} | {licence.replace('/', ' OR ')} |")
     listed = re.findall(r"^\| [\w-]+ \| .* \|$", (ROOT / "THIRD_PARTY.md").read_text(), re.M)
     assert set(listed) - {"| crate | licence |"} == linked
+
+
+def dependencies() -> set[str]:
+    """Names of all direct dependencies, of Python and of Rust."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    groups = project["dependency-groups"].values()
+    lines = [*project["project"]["dependencies"], *(line for group in groups for line in group)]
+    names = {re.match(r"[\w-]+", line)[0] for line in lines}
+    for manifest in files("rust/*/Cargo.toml"):
+        crate = tomllib.loads((ROOT / manifest).read_text())
+        names |= {*crate.get("dependencies", {}), *crate.get("dev-dependencies", {})}
+    return {name for name in names if not name.startswith("llava-fast")}
+
+
+def test_every_dependency_has_a_reason():
+    rows = re.findall(r"^\| ([\w, ().`-]+) \| \w", (ROOT / "ARCHITECTURE.md").read_text(), re.M)
+    explained = {name for row in rows for name in re.findall(r"[\w-]+", row)}
+    assert dependencies() - explained == set()

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.repository import ROOT, files
+from tests.small_default import train_small_default
 
 SDIST_ONLY = ("Cargo.toml", "Cargo.lock", "LICENSE", "README.md", "THIRD_PARTY.md", "pyproject.toml")
 LINKED = ("kernels", "training")
@@ -113,6 +114,6 @@ def test_the_installed_package_is_the_one_imported(installed: Path, tmp_path: Pa
 
 
 def test_the_installed_package_trains(installed: Path, tmp_path: Path):
-    command = [installed / "python", "-m", "llava_fast.training.run", "steps=10", "out=run"]
-    run(tmp_path, *command)
-    assert (tmp_path / "run" / "summary.json").exists()
+    out = train_small_default(tmp_path, installed / "python")
+    assert (out / "summary.json").exists()
+    assert (out / "stage2" / "model" / "model.safetensors").exists()
