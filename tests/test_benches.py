@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from llava_fast.config import CLIP_STD
 
 from benches import results, timing
 from benches.gates import GateError, identical, within_grey_levels
+from llava_fast.config import CLIP_STD
 
 
 class FakeMachine:

@@ -6,9 +6,9 @@ from functools import cache
 
 import numpy as np
 import pytest
+
 from llava_fast import DataError, Tokenizer, encode
 from llava_fast.text import encode_prompt
-
 from tests import oracle_text as oracle
 from tests.scale import scaled
 

@@ -4,8 +4,9 @@ import inspect
 from collections.abc import Iterator
 from pathlib import Path
 
-import llava_fast
 import pytest
+
+import llava_fast
 
 NAMES = Path(__file__).with_name("public_api.txt").read_text().split()
 OBJECTS = [name for name in NAMES if name != "__version__"]

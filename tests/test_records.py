@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from llava_fast import DataError, Tokenizer, encode
 
+from llava_fast import DataError, Tokenizer, encode
 from tests import oracle_text as oracle
 
 OURS = Tokenizer.from_pretrained(oracle.TOKENIZERS / "sp_legacy")

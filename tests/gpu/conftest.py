@@ -6,12 +6,12 @@ They start from the shipped backbones and from generated records, so that they n
 import os
 from pathlib import Path
 
-import llava_fast.training
 import pytest
 import torch
-from llava_fast import LlavaModel
 
+import llava_fast.training
 from benches.records import write_dataset
+from llava_fast import LlavaModel
 
 BACKBONES = Path(llava_fast.training.__file__).parent / "default" / "backbones"
 RECORDS = 12

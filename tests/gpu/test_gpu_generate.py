@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from llava_fast import Generator, LlavaModel, Request
 
 pytestmark = pytest.mark.gpu

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from llava_fast import DataLoader, ImageConfig, LlavaDataset, LlavaModel, LlavaOutput, Tokenizer
 
 pytestmark = pytest.mark.gpu
