@@ -1,0 +1,120 @@
+//! Many pictures at once, on several threads.
+
+use std::path::Path;
+use std::sync::Mutex;
+use std::thread;
+
+use super::limits::allocate;
+use super::{ImageConfig, Output, Rgb8, decode, patches_into, values_into};
+use crate::source::read_image;
+use crate::{Error, Result};
+
+/// Where a picture comes from.
+#[derive(Debug)]
+pub enum Source<B> {
+    /// the bytes of a file
+    Bytes(B),
+    /// a file by name
+    File(String),
+    /// already decoded
+    Pixels(Rgb8),
+}
+
+/// Model input of a batch, picture after picture.
+#[derive(Debug)]
+pub enum Pixels {
+    /// of [`values_into`]
+    Values(Vec<f32>),
+    /// of [`patches_into`]
+    Patches(Vec<u8>),
+}
+
+/// Result of [`process`].
+#[derive(Debug)]
+pub struct Batch {
+    /// model input
+    pub pixels: Pixels,
+    /// height and width of each picture as it was in its file
+    pub sizes: Vec<[i64; 2]>,
+}
+
+/// Reads, decodes and fits pictures with up to `threads` threads.
+///
+/// # Errors
+/// That of the first bad picture in list order, naming its file or its place in the list.
+pub fn process<B: AsRef<[u8]> + Sync>(
+    sources: &[Source<B>],
+    config: &ImageConfig,
+    output: Output,
+    threads: usize,
+) -> Result<Batch> {
+    let count = sources.len();
+    match output {
+        Output::Values => {
+            let mut values = allocate(count * config.values_len())?;
+            let write = |image: &Rgb8, out: &mut [f32]| values_into(image, config, out);
+            let sizes = each(sources, &mut values, config.values_len(), threads, write)?;
+            Ok(Batch { pixels: Pixels::Values(values), sizes })
+        }
+        Output::Patches => {
+            let mut patches = allocate(count * config.patches_len())?;
+            let write = |image: &Rgb8, out: &mut [u8]| patches_into(image, config, out);
+            let sizes = each(sources, &mut patches, config.patches_len(), threads, write)?;
+            Ok(Batch { pixels: Pixels::Patches(patches), sizes })
+        }
+    }
+}
+
+/// Calls `write` for each picture with its own part of `out`; the sizes come back.
+fn each<B: AsRef<[u8]> + Sync, T: Send>(
+    sources: &[Source<B>],
+    out: &mut [T],
+    length: usize,
+    threads: usize,
+    write: impl Fn(&Rgb8, &mut [T]) -> Result<()> + Sync,
+) -> Result<Vec<[i64; 2]>> {
+    let mut sizes: Vec<Result<[i64; 2]>> = sources.iter().map(|_| Ok([0, 0])).collect();
+    let slots = out.chunks_exact_mut(length).zip(&mut sizes);
+    let queue = Mutex::new(sources.iter().zip(slots).enumerate());
+    let next = || queue.lock().ok().and_then(|mut queue| queue.next());
+    let work = || {
+        while let Some((index, (source, (slot, size)))) = next() {
+            *size = one(source, slot, &write).map_err(|error| named(error, source, index));
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 1..threads.min(sources.len()) {
+            scope.spawn(work);
+        }
+        work();
+    });
+    sizes.into_iter().collect()
+}
+
+fn one<B: AsRef<[u8]>, T>(
+    source: &Source<B>,
+    slot: &mut [T],
+    write: impl Fn(&Rgb8, &mut [T]) -> Result<()>,
+) -> Result<[i64; 2]> {
+    let decoded;
+    let image = match source {
+        Source::Pixels(image) => image,
+        Source::Bytes(bytes) => {
+            decoded = decode(bytes.as_ref())?;
+            &decoded
+        }
+        Source::File(path) => {
+            decoded = decode(&read_image(None::<&Path>, path)?)?;
+            &decoded
+        }
+    };
+    write(image, slot)?;
+    Ok([image.height as i64, image.width as i64])
+}
+
+fn named<B>(error: Error, source: &Source<B>, index: usize) -> Error {
+    match source {
+        Source::File(path) => error.in_image(path),
+        Source::Bytes(_) | Source::Pixels(_) => error.in_image(&format!("images[{index}]")),
+    }
+}

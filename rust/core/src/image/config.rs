@@ -1,0 +1,116 @@
+//! How a picture becomes model input.
+
+use crate::{Error, Result};
+
+/// How a picture is fitted into the square.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// shortest edge to the size, centre crop
+    Crop,
+    /// centred on a square of the mean colour, then scaled
+    Pad,
+}
+
+/// In which form the pixels are handed out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// normalised float32, channel, row, column
+    Values,
+    /// raw bytes, patch by patch
+    Patches,
+}
+
+/// Settings of the image path; made by [`ImageConfig::new`], which checks them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ImageConfig {
+    /// side S of the model input in pixels
+    pub size: usize,
+    /// how a picture that is not square is fitted
+    pub mode: Mode,
+    /// side of a vision-tower patch in pixels
+    pub patch_size: usize,
+    /// per channel, of values in 0..1
+    pub mean: [f32; 3],
+    /// per channel, of values in 0..1
+    pub std: [f32; 3],
+}
+
+impl ImageConfig {
+    /// # Errors
+    /// `Argument` naming the setting that cannot be used.
+    pub fn new(
+        size: usize,
+        mode: Mode,
+        patch_size: usize,
+        mean: [f32; 3],
+        std: [f32; 3],
+    ) -> Result<Self> {
+        let wrong = |text: String| Err(Error::Argument(text));
+        if !(1..=4096).contains(&size) {
+            return wrong(format!("size: got {size}, expected 1..4096 pixels"));
+        }
+        if !(1..=size).contains(&patch_size) {
+            return wrong(format!("patch_size: got {patch_size}, expected 1..{size} pixels"));
+        }
+        if !mean.iter().all(|m| (0.0..=1.0).contains(m)) {
+            return wrong(format!("mean: got {mean:?}, expected numbers in 0..1"));
+        }
+        if !std.iter().all(|s| s.is_finite() && *s > 0.0) {
+            return wrong(format!("std: got {std:?}, expected positive numbers"));
+        }
+        Ok(Self { size, mode, patch_size, mean, std })
+    }
+
+    /// Image tokens per picture: patches of the grid, without the class token.
+    #[must_use]
+    pub fn image_tokens(&self) -> usize {
+        (self.size / self.patch_size).pow(2)
+    }
+
+    /// Floats per picture in [`Output::Values`].
+    #[must_use]
+    pub fn values_len(&self) -> usize {
+        3 * self.size * self.size
+    }
+
+    /// K, bytes per patch in [`Output::Patches`]: `3 * patch_size^2` rounded up to a multiple of 64.
+    #[must_use]
+    pub fn patch_row(&self) -> usize {
+        (3 * self.patch_size * self.patch_size).next_multiple_of(64)
+    }
+
+    /// Bytes per picture in [`Output::Patches`].
+    #[must_use]
+    pub fn patches_len(&self) -> usize {
+        self.image_tokens() * self.patch_row()
+    }
+
+    /// The colour round a padded picture: `int(255 * mean)`, as LLaVA's `expand2square` computes it.
+    #[must_use]
+    pub(super) fn pad_colour(&self) -> [u8; 3] {
+        // Through decimals: the f32 nearest to 0.6 is below 0.6, the double that a user wrote is not.
+        let as_written = |mean: f32| mean.to_string().parse::<f64>().unwrap_or(f64::from(mean));
+        self.mean.map(|mean| (255.0 * as_written(mean)) as u8)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ImageConfig, Mode};
+
+    const MEAN: [f32; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
+
+    #[test]
+    fn sizes_of_the_clip_settings() {
+        let config = ImageConfig::new(336, Mode::Pad, 14, MEAN, [0.26; 3]).expect("valid");
+        assert_eq!((config.image_tokens(), config.patch_row()), (576, 640));
+        assert_eq!(config.pad_colour(), [122, 116, 104]);
+    }
+
+    #[test]
+    fn a_bad_setting_is_named() {
+        for (size, patch, std) in [(0, 14, 0.2), (336, 337, 0.2), (336, 14, 0.0)] {
+            assert!(ImageConfig::new(size, Mode::Crop, patch, MEAN, [std; 3]).is_err());
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! `YCbCr` to RGB.
+
+/// Converts one row; `out` holds three bytes per sample of `y`, `cb` and `cr` are at least as long.
+pub(super) fn convert_row(y: &[u8], cb: &[u8], cr: &[u8], out: &mut [u8]) {
+    const STEP: usize = 16;
+    let whole = y.len() / STEP * STEP;
+    let chroma = cb.chunks_exact(STEP).zip(cr.chunks_exact(STEP));
+    for ((y, (cb, cr)), out) in y.chunks_exact(STEP).zip(chroma).zip(out.chunks_exact_mut(3 * STEP))
+    {
+        let (mut r, mut g, mut b) = ([0; STEP], [0; STEP], [0; STEP]);
+        for i in 0..STEP {
+            [r[i], g[i], b[i]] = rgb(y[i], cb[i], cr[i]);
+        }
+        for (i, pixel) in out.chunks_exact_mut(3).enumerate() {
+            pixel.copy_from_slice(&[r[i], g[i], b[i]]);
+        }
+    }
+    for (i, pixel) in out.chunks_exact_mut(3).enumerate().skip(whole).take(y.len() - whole) {
+        pixel.copy_from_slice(&rgb(y[i], cb[i], cr[i]));
+    }
+}
+
+/// Fills one row from gray samples.
+pub(super) fn gray_row(gray: &[u8], out: &mut [u8]) {
+    for (pixel, value) in out.chunks_exact_mut(3).zip(gray) {
+        pixel.fill(*value);
+    }
+}
+
+/// libjpeg's fixed-point conversion, arranged so that every factor fits 16 bits.
+#[inline(always)]
+fn rgb(y: u8, cb: u8, cr: u8) -> [u8; 3] {
+    let (y, cb, cr) = (i16::from(y), i16::from(cb) - 128, i16::from(cr) - 128);
+    // 1.402 = 1 + 2 * 26345 / 2^17 and 1.772 = 2 - 2 * 14942 / 2^17, rounded at the end
+    let scaled = |value: i16, by: i16| ((i32::from(value * 2) * i32::from(by)) >> 16) as i16;
+    let half = |value: i16| (value + 1) >> 1;
+    let red = y + cr + half(scaled(cr, 26345));
+    let blue = y + cb * 2 + half(scaled(cb, -14942));
+    // 0.34414 and 0.71414 = 1 - 0.28586
+    let sum = i32::from(cb) * -22554 + i32::from(cr) * 18734 + (1 << 15);
+    let green = y - cr + (sum >> 16) as i16;
+    [red, green, blue].map(|value| value.clamp(0, 255) as u8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{convert_row, rgb};
+
+    /// libjpeg's four look-up tables.
+    fn by_tables(y: u8, cb: u8, cr: u8) -> [u8; 3] {
+        let fix = |x: f64| (x * 65536.0 + 0.5) as i32;
+        let (y, cb, cr) = (i32::from(y), i32::from(cb) - 128, i32::from(cr) - 128);
+        let half = 1 << 15;
+        let red = y + ((fix(1.402) * cr + half) >> 16);
+        let green = y + ((-fix(0.34414) * cb + half - fix(0.71414) * cr) >> 16);
+        let blue = y + ((fix(1.772) * cb + half) >> 16);
+        [red, green, blue].map(|value| value.clamp(0, 255) as u8)
+    }
+
+    #[test]
+    fn equal_to_the_tables_for_every_chroma() {
+        for cb in 0..=255 {
+            for cr in 0..=255 {
+                for y in [0, 1, 100, 128, 254, 255] {
+                    assert_eq!(rgb(y, cb, cr), by_tables(y, cb, cr), "{y} {cb} {cr}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_row_of_any_width() {
+        for width in 0..50_u8 {
+            let y: Vec<u8> = (0..width).collect();
+            let cb: Vec<u8> = (0..=width).map(|x| x * 5).collect();
+            let cr: Vec<u8> = (0..=width).map(|x| 255 - x * 3).collect();
+            let mut out = vec![0; 3 * y.len()];
+            convert_row(&y, &cb, &cr, &mut out);
+            for (i, pixel) in out.chunks_exact(3).enumerate() {
+                assert_eq!(pixel, rgb(y[i], cb[i], cr[i]));
+            }
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! The inverse DCT of libjpeg ("islow"), in the arithmetic of its vector code.
+//!
+//! Every product is 16 x 16 bits, sums wrap, and each pass saturates to 16 bits. For the coefficients
+//! of a picture that is the plain transform; for absurd ones it is what Pillow shows on x86-64.
+
+use super::quant::Quant;
+
+/// Fractional bits of the constants, and of what the first pass hands to the second.
+const CONST_BITS: u32 = 13;
+const PASS1_BITS: u32 = 2;
+
+type Lanes = [i16; 8];
+
+/// Samples of a block: `last` is the file index of its last coefficient.
+#[inline]
+pub(super) fn samples(block: &[i16; 64], quant: &Quant, last: usize) -> [[u8; 8]; 8] {
+    if last == 0 {
+        return flat(block[0].wrapping_mul(quant[0]));
+    }
+    let mut rows = [[0; 8]; 8];
+    for (row, lanes) in rows.iter_mut().enumerate() {
+        for (column, value) in lanes.iter_mut().enumerate() {
+            *value = block[8 * row + column].wrapping_mul(quant[8 * row + column]);
+        }
+    }
+    let columns = if block[8..].iter().all(|c| *c == 0) {
+        // libjpeg's short cut for columns with nothing but their mean; it wraps where a pass saturates.
+        [rows[0].map(|value| value << PASS1_BITS); 8]
+    } else {
+        pass::<{ CONST_BITS - PASS1_BITS }>(&rows)
+    };
+    let across = pass::<{ CONST_BITS + PASS1_BITS + 3 }>(&transpose(&columns));
+    transpose(&across).map(|row| row.map(sample))
+}
+
+/// A block of one colour.
+fn flat(mean: i16) -> [[u8; 8]; 8] {
+    const SHIFT: u32 = CONST_BITS + PASS1_BITS + 3;
+    let scaled = i32::from(mean << PASS1_BITS) << CONST_BITS;
+    [[sample(saturate(scaled.wrapping_add(1 << (SHIFT - 1)) >> SHIFT)); 8]; 8]
+}
+
+/// Saturates to 8 bits and moves the zero point to 128.
+#[inline(always)]
+fn sample(value: i16) -> u8 {
+    (value.clamp(-128, 127) + 128) as u8
+}
+
+#[inline(always)]
+fn saturate(value: i32) -> i16 {
+    value.clamp(i32::from(i16::MIN), i32::from(i16::MAX)) as i16
+}
+
+#[inline(always)]
+fn transpose(rows: &[Lanes; 8]) -> [Lanes; 8] {
+    let mut columns = [[0; 8]; 8];
+    for (y, row) in rows.iter().enumerate() {
+        for (x, value) in row.iter().enumerate() {
+            columns[x][y] = *value;
+        }
+    }
+    columns
+}
+
+/// One transform down the eight rows, in all lanes at once.
+#[inline(always)]
+fn pass<const SHIFT: u32>(rows: &[Lanes; 8]) -> [Lanes; 8] {
+    let mut out = [[0; 8]; 8];
+    for lane in 0..8 {
+        let column = transform::<SHIFT>(std::array::from_fn(|row| rows[row][lane]));
+        for (row, value) in out.iter_mut().zip(column) {
+            row[lane] = value;
+        }
+    }
+    out
+}
+
+/// `a * x + b * y` in wrapping 32 bits.
+#[inline(always)]
+fn dot(a: i16, x: i16, b: i16, y: i16) -> i32 {
+    (i32::from(a) * i32::from(x)).wrapping_add(i32::from(b) * i32::from(y))
+}
+
+/// Loeffler's eight-point inverse DCT; the constants are sums of cosines times `2^13`.
+#[inline(always)]
+fn transform<const SHIFT: u32>(d: [i16; 8]) -> [i16; 8] {
+    let even2 = dot(d[2], 4433, d[6], -10704);
+    let even3 = dot(d[2], 10703, d[6], 4433);
+    let even0 = i32::from(d[0].wrapping_add(d[4])) << CONST_BITS;
+    let even1 = i32::from(d[0].wrapping_sub(d[4])) << CONST_BITS;
+    let even = [
+        even0.wrapping_add(even3),
+        even1.wrapping_add(even2),
+        even1.wrapping_sub(even2),
+        even0.wrapping_sub(even3),
+    ];
+
+    let (z3, z4) = (d[7].wrapping_add(d[3]), d[5].wrapping_add(d[1]));
+    let (odd3, odd4) = (dot(z3, -6436, z4, 9633), dot(z3, 9633, z4, 6437));
+    let odd = [
+        dot(d[7], -7373, d[1], 4926).wrapping_add(odd4),
+        dot(d[5], -20995, d[3], 4177).wrapping_add(odd3),
+        dot(d[5], -4176, d[3], -20995).wrapping_add(odd4),
+        dot(d[7], -4927, d[1], -7373).wrapping_add(odd3),
+    ];
+
+    let round = 1 << (SHIFT - 1);
+    std::array::from_fn(|k| {
+        let sum =
+            if k < 4 { even[k].wrapping_add(odd[k]) } else { even[7 - k].wrapping_sub(odd[7 - k]) };
+        saturate(sum.wrapping_add(round) >> SHIFT)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::samples;
+
+    /// The definition, in doubles.
+    fn reference(block: &[i16; 64]) -> [[f64; 8]; 8] {
+        let basis = |k: usize, x: usize| {
+            let scale = if k == 0 { 0.125_f64.sqrt() } else { 0.5 };
+            scale * ((2 * x + 1) as f64 * k as f64 * std::f64::consts::PI / 16.0).cos()
+        };
+        std::array::from_fn(|y| {
+            std::array::from_fn(|x| {
+                let term = |i: usize| f64::from(block[i]) * basis(i / 8, y) * basis(i % 8, x);
+                (0..64).map(term).sum::<f64>() + 128.0
+            })
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn near_the_definition(
+            block in prop::collection::vec((0_usize..64, -300_i16..300), 0..20),
+            dc in -1024_i16..1024,
+        ) {
+            let mut coefficients = [0; 64];
+            coefficients[0] = dc;
+            for (place, value) in block {
+                coefficients[place] = value;
+            }
+            let ours = samples(&coefficients, &[1; 64], 63);
+            for (ours, exact) in ours.as_flattened().iter().zip(reference(&coefficients).as_flattened()) {
+                prop_assert!((f64::from(*ours) - exact.clamp(0.0, 255.0)).abs() < 1.0);
+            }
+        }
+
+        #[test]
+        fn short_cuts_change_nothing(dc in -8000_i16..8000, step in 1_i16..5, row in -200_i16..200) {
+            let mut block = [0; 64];
+            block[0] = dc / step;
+            let general = |block: &[i16; 64]| samples(block, &[step; 64], 63);
+            prop_assert_eq!(samples(&block, &[step; 64], 0), general(&block));
+            block[3] = row;
+            prop_assert_eq!(samples(&block, &[step; 64], 6), general(&block));
+        }
+
+        #[test]
+        fn no_coefficients_overflow(block in prop::collection::vec(any::<i16>(), 64), q in any::<i16>()) {
+            let block: [i16; 64] = block.try_into().expect("64 values");
+            samples(&block, &[q; 64], 63);
+        }
+    }
+}

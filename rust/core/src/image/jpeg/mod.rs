@@ -1,0 +1,47 @@
+//! Baseline JPEG (8-bit sequential Huffman), bit-equal to libjpeg-turbo's defaults and so to Pillow.
+//!
+//! markers -> tables and frame header -> entropy decoding and inverse DCT, block by block, into one
+//! plane per component -> fancy upsampling and colour, row by row.
+//!
+//! libjpeg decodes damaged data to something and warns. Here a scan that breaks a rule is an error:
+//! invented pixels are worse than none.
+
+mod bits;
+mod colour;
+mod component;
+mod decoder;
+mod frame;
+mod huffman;
+mod idct;
+mod markers;
+mod quant;
+mod scan;
+mod segments;
+mod upsample;
+
+use super::Rgb8;
+use crate::{Error, ImageFault, Result};
+
+/// Decodes a file that starts with a JPEG start marker.
+pub(super) fn decode(bytes: &[u8]) -> Result<Rgb8> {
+    decoder::Decoder::default().run(bytes)
+}
+
+fn malformed(detail: impl Into<String>) -> Error {
+    ImageFault::Malformed { format: "JPEG", detail: detail.into() }.into()
+}
+
+fn truncated(detail: impl Into<String>) -> Error {
+    ImageFault::Truncated { format: "JPEG", detail: detail.into() }.into()
+}
+
+fn unsupported(kind: impl std::fmt::Display) -> Error {
+    ImageFault::Unsupported(format!("{kind} JPEG; convert it to a baseline JPEG or a PNG")).into()
+}
+
+/// `zigzag[k]`: place in the 8 x 8 block (row by row) of the k-th coefficient of the file.
+const ZIGZAG: [u8; 64] = [
+    0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20,
+    13, 6, 7, 14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59,
+    52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
+];

@@ -1,0 +1,94 @@
+//! The entropy-coded part of a scan: byte stuffing removed, cut at the restart markers.
+
+use super::markers::{RST0, RST7};
+use crate::Result;
+use crate::image::limits::reserve;
+
+/// One scan's data.
+pub(super) struct Segments {
+    data: Vec<u8>,
+    /// where each segment ends in `data`; one more than there are restart markers
+    ends: Vec<usize>,
+    /// low three bits of each restart marker, in file order
+    restarts: Vec<u8>,
+    /// bytes of the file up to the marker that ends the scan, or up to its end
+    pub(super) consumed: usize,
+}
+
+impl Segments {
+    /// Reads up to the first marker that is not a restart. The last segment also ends where the
+    /// file does; whether that was too early shows when its bits run out.
+    pub(super) fn read(file: &[u8]) -> Result<Self> {
+        let mut data = reserve(file.len())?;
+        let (mut ends, mut restarts) = (Vec::new(), Vec::new());
+        let mut at = 0;
+        loop {
+            let run = plain_bytes(&file[at..]);
+            data.extend_from_slice(&file[at..at + run]);
+            at += run;
+            match after_fill_bytes(&file[at..]) {
+                Some((0, len)) => {
+                    data.push(0xFF);
+                    at += len;
+                }
+                Some((code @ RST0..=RST7, len)) => {
+                    ends.push(data.len());
+                    restarts.push(code & 7);
+                    at += len;
+                }
+                _ => break,
+            }
+        }
+        ends.push(data.len());
+        Ok(Self { data, ends, restarts, consumed: at })
+    }
+
+    /// Bits in all segments together.
+    pub(super) fn bits(&self) -> usize {
+        self.data.len() * 8
+    }
+
+    /// The bytes between restart markers `index - 1` and `index`.
+    pub(super) fn segment(&self, index: usize) -> Option<&[u8]> {
+        let start = if index == 0 { 0 } else { *self.ends.get(index - 1)? };
+        self.data.get(start..*self.ends.get(index)?)
+    }
+
+    /// The number (0..8) on restart marker `index`.
+    pub(super) fn restart(&self, index: usize) -> Option<u8> {
+        self.restarts.get(index).copied()
+    }
+}
+
+/// How many bytes come before the next 0xFF.
+fn plain_bytes(bytes: &[u8]) -> usize {
+    const STEP: usize = 32;
+    let has_ff = |chunk: &&[u8]| chunk.iter().fold(false, |found, byte| found | (*byte == 0xFF));
+    let whole = bytes.chunks_exact(STEP).take_while(|chunk| !has_ff(chunk)).count() * STEP;
+    let rest = &bytes[whole..];
+    whole + rest.iter().position(|byte| *byte == 0xFF).unwrap_or(rest.len())
+}
+
+/// The byte behind a run of 0xFF, and the length of both; `None` at the end of the file.
+fn after_fill_bytes(bytes: &[u8]) -> Option<(u8, usize)> {
+    let ff = bytes.iter().position(|byte| *byte != 0xFF)?;
+    Some((bytes[ff], ff + 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Segments;
+
+    #[test]
+    fn stuffing_goes_and_restarts_cut() {
+        let file =
+            [1, 0xFF, 0, 2, 0xFF, 0xD0, 3, 0xFF, 0xFF, 0, 0xFF, 0xFF, 0xD1, 4, 0xFF, 0xD9, 5];
+        let segments = Segments::read(&file).expect("valid");
+        assert_eq!(segments.segment(0), Some(&[1, 0xFF, 2][..]));
+        assert_eq!(segments.segment(1), Some(&[3, 0xFF][..]));
+        assert_eq!(segments.segment(2), Some(&[4][..]));
+        assert_eq!(segments.segment(3), None);
+        assert_eq!((segments.restart(1), segments.restart(2)), (Some(1), None));
+        assert_eq!(segments.consumed, 14);
+    }
+}
