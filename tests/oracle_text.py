@@ -132,13 +132,12 @@ def random_record(rng: random.Random, template: str, injections: bool = True) ->
     if not plain and rng.random() < 0.2:
         turns.append({"from": "system", "value": random_text(rng, rng.randrange(6), literals)})
     for index in range(1 if plain else rng.randint(1, 4)):
-        question = random_text(rng, rng.randrange(10), in_questions)
         tags = rng.choice([1, 1, 2]) if plain else rng.choice([0, 0, 1, 1, 2])
-        for _ in range(tags):
-            place = rng.randint(0, len(question)) if tags > 1 else rng.choice([0, len(question)])
-            question = question[:place] + "<image>" + question[place:]
-        # A tag that was put inside another one spells no tag.
-        images += [f"{index}.{n}.jpg" for n in range(question.count("<image>"))]
+        texts = [random_text(rng, rng.randrange(6), in_questions) for _ in range(tags + 1)]
+        if tags == 1:
+            texts[rng.randrange(2)] = ""
+        question = "<image>".join(texts)
+        images += [f"{index}.{n}.jpg" for n in range(tags)]
         answer = random_text(rng, rng.randrange(12), literals)
         answer = answer if answer.strip() else "A" + answer
         turns += [{"from": "human", "value": question}, {"from": "gpt", "value": answer}]

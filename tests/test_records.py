@@ -49,12 +49,13 @@ REFUSED = {
     "1 `<image>` tags for 0 images": talk(human("<image>Q"), gpt("A")),
     "0 `<image>` tags for 1 images": talk(*QA, image="i.jpg"),
     "2 `<image>` tags for 1 images": talk(human("<image><image>"), gpt("A"), image="i.jpg"),
+    "2 `<image>` tags for 1 images$": talk(human("<ima<image>ge>"), gpt("A"), image="i.jpg"),
     "1 `<image>` tags for 2 images": talk(human("<image>"), gpt("A"), image=["i.jpg", "j.jpg"]),
     "bad field `image`: got a number, expected a path or a list": talk(*QA, image=[3]),
     "bad field `image`: got a boolean": talk(*QA, image=False),
     "bad field `id`: got a list, expected a string or a number": {**talk(*QA), "id": []},
     "no supervised token": talk(human("Q")),
-    "malformed record: .*surrogate": talk(human("\ud800"), gpt("A")),
+    "malformed record: .*hex escape": talk(human("\ud800"), gpt("A")),
 }
 
 
@@ -200,5 +201,5 @@ def test_the_dirty_records(fixtures: Path) -> None:
 def test_a_lone_surrogate_is_refused(fixtures: Path) -> None:
     file = fixtures / "llava_json" / "dirty_lone_surrogate.json"
     records = json.loads(file.read_text(encoding="utf-8"))
-    with pytest.raises(DataError, match="surrogate"):
-        encode(records[0], OURS)
+    with pytest.raises(DataError, match="hex escape"):
+        encode(records[1], OURS)

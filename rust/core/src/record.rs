@@ -64,10 +64,10 @@ impl Record {
         let turns = read_turns(raw.conversations)?;
         let mut turns = keep_whole_rounds(turns)?;
         check_answers(&turns)?;
-        check_tags(&turns, images.len())?;
         for turn in turns.iter_mut().filter(|turn| turn.role == Role::User) {
             lead_with_image(&mut turn.text);
         }
+        check_tags(&turns, images.len())?;
         Ok(Self {
             id: label("id", raw.id)?.unwrap_or_else(|| index.to_string()),
             images,
@@ -230,6 +230,7 @@ fn check_answers(turns: &[Placed]) -> Result<()> {
     }
 }
 
+/// Counts after the tags were moved: what is left of a tag inside a tag spells another one.
 fn check_tags(turns: &[Placed], images: usize) -> Result<()> {
     let users = turns.iter().filter(|turn| turn.role == Role::User);
     let tags = users.map(|turn| count_tags(&turn.text)).sum();

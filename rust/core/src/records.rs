@@ -144,3 +144,70 @@ fn malformed(name: &str, text: &str, error: &serde_json::Error) -> Error {
     }
     Error::Data(format!("`{name}`: line {line} column {column}: {detail}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"{"id": "a", "conversations": [
+        {"from": "human", "value": "Q"}, {"from": "gpt", "value": "A"}]}"#;
+
+    fn list(records: &[&str]) -> Result<Records> {
+        Records::from_json("train.json", format!("\u{feff}[\n{}\n]", records.join(",\n")))
+    }
+
+    #[test]
+    fn a_bad_record_leaves_the_others_alone() {
+        let records = list(&[GOOD, "3", r#"{"id": 7, "image": 1}"#, GOOD]).expect("a list");
+        assert_eq!(records.len(), 4);
+        assert_eq!(records.get(3).expect("good").id, "a");
+        let message = |index| records.get(index).expect_err("bad").to_string();
+        assert!(message(1).starts_with(
+            "record 1 (id `1`) in `train.json`: malformed record: invalid type: integer `3`"
+        ));
+        assert!(message(1).ends_with("of the record, which starts in line 4"));
+        assert_eq!(
+            message(2),
+            "record 2 (id `7`) in `train.json`: bad field `image`: got a number, expected a path or \
+             a list of paths"
+        );
+    }
+
+    #[test]
+    fn malformed_json_names_file_line_and_column() {
+        for (text, expected) in [
+            ("[\n{},\n{]", "`f.json`: line 3 column 2: key must be a string"),
+            ("[{}\n", "`f.json`: line 2 column 0: EOF while parsing a list"),
+            ("[{}] x", "`f.json`: line 1 column 6: trailing characters"),
+            ("", "`f.json`: line 1 column 0: EOF while parsing a value"),
+            ("[NaN]", "`f.json`: line 1 column 2: expected value"),
+            (" {}", "`f.json`: got JSON that starts with `{`, expected a list of records"),
+        ] {
+            let error = Records::from_json("f.json", text.to_owned()).expect_err(text);
+            assert_eq!(error.to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_named() {
+        let folder = std::env::temp_dir();
+        let missing = folder.join("llava_fast_no_such_file.json");
+        let message = Records::open(&missing).expect_err("missing").to_string();
+        assert!(
+            message.contains("llava_fast_no_such_file.json") && message.contains("No such file")
+        );
+        let latin = folder.join(format!("llava_fast_latin_{}.json", std::process::id()));
+        fs::write(&latin, b"[\n{}\n\xe9]").expect("a temporary file");
+        let message = Records::open(&latin).expect_err("not UTF-8").to_string();
+        fs::remove_file(&latin).expect("a temporary file");
+        assert!(message.ends_with("line 3: not UTF-8 at byte 5"), "{message}");
+    }
+
+    #[test]
+    fn the_fingerprint_follows_the_text() {
+        let one = list(&[GOOD]).expect("a list");
+        let two = list(&[GOOD, GOOD]).expect("a list");
+        assert_ne!(one.fingerprint(), two.fingerprint());
+        assert_eq!(one.fingerprint(), list(&[GOOD]).expect("a list").fingerprint());
+    }
+}

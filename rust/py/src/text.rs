@@ -148,7 +148,8 @@ fn turn((index, (role, text)): (usize, (String, String))) -> Result<Turn, Error>
         "user" => Role::User,
         "assistant" => Role::Assistant,
         _ => {
-            let detail = format!("unknown role: got `{role}`, expected `user`, `assistant` or `system`");
+            let detail =
+                format!("unknown role: got `{role}`, expected `user`, `assistant` or `system`");
             return Err(RecordFault::BadTurn { index, detail }.into());
         }
     };
