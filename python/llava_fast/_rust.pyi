@@ -1,4 +1,4 @@
-"""The compiled half of `llava_fast`. T tokens, n pictures, N records."""
+"""The compiled half of `llava_fast`; see rust/py/src."""
 
 from collections.abc import Sequence
 from os import PathLike
@@ -21,54 +21,16 @@ __all__ = [
 
 __version__: str
 
-# input_ids (T,), labels (T,), image_starts (n,), and (text, kind, supervised) of each segment
-_Sample = tuple[
-    NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], list[tuple[str, str, bool]]
-]
-# record, reason code, message
-_Bad = tuple[int, str, str]
-# size, mode, patch size, mean, standard deviation
-_ImageSettings = tuple[int, str, int, Sequence[float], Sequence[float]]
-
-@final
-class Tokenizer:
-    def __new__(
-        cls,
-        json: bytes,
-        *,
-        eos: int,
-        pad: int,
-        image: int,
-        bos: int | None = None,
-        add_bos: bool = False,
-    ) -> Tokenizer: ...
-    def encode(self, /, text: str) -> list[int]: ...
-    def decode(self, /, ids: Sequence[int], skip_special: bool) -> str: ...
-    @property
-    def bos(self) -> int | None: ...
-    @property
-    def vocab_size(self) -> int: ...
-    @property
-    def fingerprint(self) -> int: ...
-
-def encode(
-    record: str,
-    tokenizer: Tokenizer,
-    template: str,
-    image_tokens: int | Sequence[int],
-    max_length: int,
-) -> _Sample: ...
-def encode_prompt(
-    messages: Sequence[tuple[str, str]],
-    tokenizer: Tokenizer,
-    template: str,
-    image_tokens: Sequence[int],
-) -> _Sample: ...
-def templates() -> list[str]: ...
-def available_threads() -> int: ...
+_Int64 = NDArray[np.int64]
+_Encoded = tuple[_Int64, _Int64, _Int64, list[tuple[str, str, bool]]]
+_ImageSettings = tuple[int, str, int, tuple[float, float, float], tuple[float, float, float]]
+_BadRow = tuple[int, str, str]
 
 @final
 class Dataset:
+    """Records, and everything that turns one into model input."""
+
+    fingerprint: int
     def __new__(
         cls,
         path: str | PathLike[str],
@@ -80,16 +42,17 @@ class Dataset:
         image: _ImageSettings,
         max_length: int,
     ) -> Dataset: ...
-    def __len__(self, /) -> int: ...
-    @property
-    def fingerprint(self) -> int: ...
-    def survey(self, /, skip: bool, threads: int) -> tuple[NDArray[np.int32], int, list[_Bad]]: ...
+    def __len__(self) -> int: ...
+    def survey(self, skip: bool, threads: int) -> tuple[NDArray[np.int32], int, list[_BadRow]]: ...
     def batch(
-        self, /, indices: Sequence[int], layout: str, skip: bool, threads: int
-    ) -> tuple[dict[str, Any], list[_Bad]]: ...
+        self, indices: Sequence[int], layout: str, skip: bool, threads: int
+    ) -> tuple[dict[str, Any], list[_BadRow]]: ...
 
 @final
 class Stream:
+    """All epochs of one data set: a pure function of its arguments."""
+
+    samples: int
     def __new__(
         cls,
         lengths: NDArray[np.int32],
@@ -101,13 +64,49 @@ class Stream:
         seed: int,
         fingerprint: int,
     ) -> Stream: ...
-    def steps(self, /, world: int) -> int: ...
-    @property
-    def samples(self) -> int: ...
-    def epoch(self, /, epoch: int, done: int) -> Epoch: ...
+    def steps(self, world: int) -> int: ...
+    def epoch(self, epoch: int, done: int) -> Epoch: ...
 
 @final
 class Epoch:
-    def steps(self, /, world: int) -> int: ...
-    def batch(self, /, step: int, rank: int, world: int) -> list[int]: ...
-    def samples_after(self, /, steps: int, world: int) -> int: ...
+    """The rest of one epoch."""
+
+    def steps(self, world: int) -> int: ...
+    def batch(self, step: int, rank: int, world: int) -> list[int]: ...
+    def samples_after(self, steps: int, world: int) -> int: ...
+
+@final
+class Tokenizer:
+    """A tokenizer and the ids that stand for structure."""
+
+    bos: int | None
+    vocab_size: int
+    fingerprint: int
+    def __new__(
+        cls,
+        json: bytes,
+        *,
+        eos: int,
+        pad: int,
+        image: int,
+        bos: int | None = None,
+        add_bos: bool = False,
+    ) -> Tokenizer: ...
+    def encode(self, text: str) -> list[int]: ...
+    def decode(self, ids: Sequence[int], skip_special: bool) -> str: ...
+
+def available_threads() -> int: ...
+def encode(
+    record: str,
+    tokenizer: Tokenizer,
+    template: str,
+    image_tokens: int | Sequence[int],
+    max_length: int,
+) -> _Encoded: ...
+def encode_prompt(
+    messages: Sequence[tuple[str, str]],
+    tokenizer: Tokenizer,
+    template: str,
+    image_tokens: Sequence[int],
+) -> _Encoded: ...
+def templates() -> list[str]: ...

@@ -1,11 +1,11 @@
-"""LLaVA data for any training loop: a checked data set and a `torch.utils.data.DataLoader`.
+"""LLaVA batches for any training loop: a `torch.utils.data.DataLoader`.
 
 Batches are plain dicts of tensors. T tokens in a pack, d documents, n pictures, R supervised rows,
 B rows, L columns, S pixels, P patches of K bytes:
 
-`format="transformers"`, `pack_tokens`: input_ids, labels (first of each document -100), position_ids
-(1, T) int64; cu_seq_lens_q, cu_seq_lens_k (d + 1,) int32; max_length_q, max_length_k int;
-use_cache False; pixel_values (n, 3, S, S) float32.
+`format="transformers"`, `pack_tokens`: input_ids, labels (first of each document -100),
+position_ids (1, T) int64; cu_seq_lens_q, cu_seq_lens_k (d + 1,) int32; max_length_q, max_length_k
+int; use_cache False; pixel_values (n, 3, S, S) float32.
 
 `format="transformers"`, `batch_size`: input_ids, labels, attention_mask (B, L) int64; pixel_values.
 
@@ -17,216 +17,38 @@ int64; records (d,) int64, -1 for a pad document; pixel_patches (n, P, K) uint8 
 The keys of pictures are absent from a batch without any.
 """
 
-import json
-from collections.abc import Iterator, Sequence
-from functools import cached_property
-from os import PathLike, fspath
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import torch
-from torch.utils.data import Dataset, get_worker_info
 from torch.utils.data import DataLoader as TorchDataLoader
-from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter, _SingleProcessDataLoaderIter
+from torch.utils.data.dataloader import (
+    _BaseDataLoaderIter,
+    _MultiProcessingDataLoaderIter,
+    _SingleProcessDataLoaderIter,
+)
 
 from llava_fast import _rust
-from llava_fast.config import ImageConfig
-from llava_fast.errors import DataError
-from llava_fast.stream import Order, Plan, PlanSampler
-from llava_fast.text import Tokenizer
+from llava_fast.dataset import Batch, BatchOfWorker, LlavaDataset
+from llava_fast.stream import Order, PlanSampler
 
-Batch = dict[str, Any]
+__all__ = ["DataLoader", "LlavaDataset"]
 
-ON_BAD_SAMPLE = ("raise", "skip")
 FORMATS = ("transformers", "native")
-DEFAULT_IMAGE = ImageConfig()
-
-
-class BadSample(NamedTuple):
-    """A record that cannot be used: its number, a short reason code, the whole message."""
-
-    record: int
-    code: str
-    message: str
-
-
-class LlavaDataset(Dataset[Batch]):
-    """Conversations and pictures, checked and encoded.
-
-    data: path of a LLaVA JSON list, or a list of such records.
-    images: folder that the `image` paths are relative to; nothing outside of it is read.
-    image: how pictures are preprocessed; its `output` is chosen by the loader's format.
-    max_length: tokens; a longer conversation keeps its first whole rounds.
-    on_bad_sample: "raise", or "skip": a bad record is left out of the plan, a picture that turns out
-        bad while training leaves a hole of pad tokens without loss. Both are listed in `bad`.
-
-    Every record is encoded once here to learn its length; no picture is opened.
-    Raises DataError naming record number, id, file and cause.
-    """
-
-    def __init__(
-        self,
-        data: str | PathLike[str] | Sequence[dict[str, Any]],
-        images: str | PathLike[str] | None,
-        tokenizer: Tokenizer,
-        image: ImageConfig = DEFAULT_IMAGE,
-        template: str = "v1",
-        max_length: int = 2048,
-        on_bad_sample: str = "raise",
-    ) -> None:
-        if on_bad_sample not in ON_BAD_SAMPLE:
-            raise ValueError(f"on_bad_sample: got `{on_bad_sample}`, expected `raise` or `skip`")
-        if images is not None and not Path(images).is_dir():
-            raise DataError(f"images: `{fspath(images)}` is not a folder")
-        is_path = isinstance(data, str | PathLike)
-        self._settings = {
-            "path": fspath(data) if is_path else "records",
-            "text": None if is_path else json.dumps(list(data)),
-            "root": None if images is None else fspath(images),
-            "template": template,
-            "max_length": max_length,
-        }
-        self.tokenizer = tokenizer
-        self.image = image
-        self.on_bad_sample = on_bad_sample
-        self._open()
-        self._found = {bad.record: bad for bad in self._survey[2]}
-
-    def _open(self) -> None:
-        config = self.image
-        self._core = _rust.Dataset(
-            **self._settings,
-            tokenizer=self.tokenizer._core,
-            image=(config.size, config.mode, config.patch_size, config.mean, config.std),
-        )
-        self._last_step: tuple[int, int] | None = None
-
-    @cached_property
-    def _survey(self) -> tuple[np.ndarray, int, list[BadSample]]:
-        threads = _default_threads()
-        lengths, images, bad = self._core.survey(self._skips, threads)
-        lengths.flags.writeable = False
-        return lengths, images, [BadSample(*row) for row in bad]
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = {**self.__dict__, "_fingerprint": self.fingerprint}
-        for derived in ("_core", "_survey", "_last_step"):
-            state.pop(derived, None)
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        fingerprint = state.pop("_fingerprint")
-        self.__dict__.update(state)
-        self._open()
-        if self.fingerprint != fingerprint:
-            raise DataError(f"`{self._settings['path']}` has changed since the data set was opened")
-
-    @property
-    def _skips(self) -> bool:
-        return self.on_bad_sample == "skip"
-
-    @property
-    def lengths(self) -> np.ndarray:
-        """(records,) int32, tokens of each record; 0 = not usable."""
-        return self._survey[0]
-
-    @property
-    def total_images(self) -> int:
-        """Pictures of all usable records together."""
-        return self._survey[1]
-
-    @property
-    def mean_length(self) -> float:
-        """Mean tokens of a usable record."""
-        usable = self.lengths[self.lengths > 0]
-        return float(usable.mean()) if usable.size else 0.0
-
-    @property
-    def max_length(self) -> int:
-        """Longest document in tokens."""
-        return self._settings["max_length"]
-
-    @property
-    def fingerprint(self) -> str:
-        """Tells data, tokenizer, template, image settings and max_length from others; paths do not
-        matter."""
-        return f"{self._core.fingerprint:016x}"
-
-    @property
-    def bad(self) -> list[BadSample]:
-        """The records that could not be used so far, each once."""
-        return list(self._found.values())
-
-    def note_bad(self, bad: Sequence[BadSample]) -> None:
-        """Add to `bad` what a worker process met."""
-        for sample in bad:
-            self._found.setdefault(sample.record, sample)
-
-    def __len__(self) -> int:
-        """Records, good or bad."""
-        return len(self._core)
-
-    def __getitem__(self, index: int) -> Batch:
-        """One record: input_ids, labels, attention_mask (L,) int64, pixel_values (n, 3, S, S)."""
-        record = range(len(self))[index]
-        sample, bad = self._batch([record], "padded", None)
-        self.note_bad(bad)
-        return {key: x if key == "pixel_values" else x[0] for key, x in sample.items()}
-
-    def __getitems__(self, indices: list[int]) -> list[Batch]:
-        """[finished batch] for a plan of our loader, samples for indices of another sampler."""
-        if not isinstance(indices, Plan):
-            return [self[index] for index in indices]
-        self._refuse_second_sharding(indices)
-        ahead = indices.run.ahead if indices.run else None
-        batch, bad = ahead.take(indices, self._build) if ahead else self._build(indices)
-        self.note_bad(bad)
-        in_worker = get_worker_info() is not None
-        return [BatchOfWorker(batch, bad) if bad and in_worker else batch]
-
-    def _build(self, plan: Plan) -> tuple[Batch, list[BadSample]]:
-        return self._batch(list(plan), plan.order.layout, plan.order.threads)
-
-    def _batch(
-        self, records: list[int], layout: str, threads: int | None
-    ) -> tuple[Batch, list[BadSample]]:
-        arrays, bad = self._core.batch(records, layout, self._skips, threads or _default_threads())
-        tensors = {
-            key: torch.from_numpy(x) if isinstance(x, np.ndarray) else x
-            for key, x in arrays.items()
-        }
-        return tensors, [BadSample(*row) for row in bad]
-
-    def _refuse_second_sharding(self, plan: Plan) -> None:
-        """A rank takes its own batches already; a framework that deals them out again loses data."""
-        if plan.order.world_size == 1:
-            return
-        info = get_worker_info()
-        expected = 1 if info is None else info.num_workers
-        epoch, last = self._last_step or (plan.epoch, plan.step)
-        self._last_step = (plan.epoch, plan.step)
-        if epoch == plan.epoch and plan.step - last > expected:
-            raise DataError(
-                f"sharded twice: the loader has world_size={plan.order.world_size} and something "
-                "else deals out its batches too; leave rank and world_size to one of them"
-            )
-
-
-def _default_threads() -> int:
-    """All that the machine grants; 1 inside a worker process, which has siblings."""
-    return 1 if get_worker_info() is not None else _rust.available_threads()
-
-
-class BatchOfWorker(dict[str, Any]):
-    """A batch that carries the bad samples of a worker process to the main process."""
-
-    def __init__(self, batch: Batch, bad: list[BadSample]) -> None:
-        super().__init__(batch)
-        self.bad = bad
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return BatchOfWorker, (dict(self), self.bad)
+PASSED_ON = (
+    "num_workers",
+    "pin_memory",
+    "drop_last",
+    "timeout",
+    "persistent_workers",
+    "multiprocessing_context",
+    "prefetch_factor",
+    "worker_init_fn",
+)
+HINTS = {
+    "sampler": "the order comes from shuffle= and seed=",
+    "batch_sampler": "batches come from batch_size= or pack_tokens=",
+    "collate_fn": "batches are finished; change them in the training loop",
+}
 
 
 class DataLoader(TorchDataLoader[Batch]):
@@ -241,8 +63,8 @@ class DataLoader(TorchDataLoader[Batch]):
     torch_kwargs: num_workers, pin_memory, drop_last, timeout, persistent_workers,
         multiprocessing_context, prefetch_factor, worker_init_fn as in torch.
 
-    Each pass reads the next epoch; `len()` is the same for all. Raises ValueError for arguments that
-    do not go together, DataError and ImageError for what is wrong in the data.
+    Each pass reads the next epoch; `len()` is the same for all. Raises ValueError for arguments
+    that do not go together, DataError and ImageError for what is wrong in the data.
     """
 
     dataset: LlavaDataset
@@ -285,7 +107,7 @@ class DataLoader(TorchDataLoader[Batch]):
         sampler = PlanSampler(stream, order, prefetch, identity)
         super().__init__(dataset, batch_sampler=sampler, collate_fn=_finished, **torch_kwargs)
 
-    def _get_iterator(self) -> Iterator[Batch]:
+    def _get_iterator(self) -> _BaseDataLoaderIter:
         return _InProcess(self) if self.num_workers == 0 else _FromWorkers(self)
 
     def set_epoch(self, epoch: int) -> None:
@@ -315,15 +137,13 @@ class DataLoader(TorchDataLoader[Batch]):
         return int(lengths[used].sum())
 
 
-class _HandsOut:
+class _HandsOut(_BaseDataLoaderIter):
     """Tells the sampler's pass about each batch that leaves the loader: torch asks for more plans
     than it hands out batches when it reads ahead."""
 
-    _dataset: LlavaDataset
-
     def __next__(self) -> Batch:
-        batch = super().__next__()  # type: ignore[misc]
-        self._sampler_iter.handed_out()  # type: ignore[attr-defined]
+        batch = super().__next__()
+        self._sampler_iter.handed_out()
         if isinstance(batch, BatchOfWorker):
             self._dataset.note_bad(batch.bad)
             return dict(batch)
@@ -343,28 +163,15 @@ def _finished(batches: list[Batch]) -> Batch:
     return batches[0]
 
 
-_PASSED_ON = (
-    "num_workers pin_memory drop_last timeout persistent_workers multiprocessing_context "
-    "prefetch_factor worker_init_fn"
-).split()
-_HINTS = {
-    "sampler": "the order comes from shuffle= and seed=",
-    "batch_sampler": "batches come from batch_size= or pack_tokens=",
-    "collate_fn": "batches are finished; change them in the training loop",
-}
-
-
 def _check_torch_arguments(given: dict[str, Any]) -> None:
     for name in given:
-        if name in _HINTS:
-            raise TypeError(f"`{name}` is not taken: {_HINTS[name]}")
-        if name not in _PASSED_ON:
-            raise TypeError(f"unknown argument `{name}`, expected one of {', '.join(_PASSED_ON)}")
+        if name in HINTS:
+            raise TypeError(f"`{name}` is not taken: {HINTS[name]}")
+        if name not in PASSED_ON:
+            raise TypeError(f"unknown argument `{name}`, expected one of {', '.join(PASSED_ON)}")
 
 
-def _layout(
-    format: str, batch_size: int | None, pack_tokens: int | None, max_length: int
-) -> str:
+def _layout(format: str, batch_size: int | None, pack_tokens: int | None, max_length: int) -> str:
     if format not in FORMATS:
         raise ValueError(f"format: got `{format}`, expected one of {', '.join(FORMATS)}")
     if (batch_size is None) == (pack_tokens is None):

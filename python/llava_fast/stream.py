@@ -171,9 +171,9 @@ Built = Any
 class ReadAhead:
     """Builds the batches that will be asked for next, on one background thread.
 
-    It follows the requests, as an operating system does for files: after plan `p` come `p + stride`,
-    `p + 2 stride`, ..., where `stride` is the distance of the last two requests. So it is right
-    behind a sharding or skipping sampler too.
+    It follows the requests, as an operating system does for files: after plan `p` come
+    `p + stride`, `p + 2 stride`, ..., where `stride` is the distance of the last two requests. So
+    it is right behind a sharding or skipping sampler too.
     """
 
     def __init__(self, run: Run, count: int) -> None:

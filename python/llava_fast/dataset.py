@@ -1,0 +1,206 @@
+"""A checked LLaVA data set: records and pictures to model input."""
+
+import json
+from collections.abc import Sequence
+from functools import cached_property
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset, get_worker_info
+
+from llava_fast import _rust
+from llava_fast.config import ImageConfig
+from llava_fast.errors import DataError
+from llava_fast.stream import Plan
+from llava_fast.text import Tokenizer
+
+Batch = dict[str, Any]
+
+ON_BAD_SAMPLE = ("raise", "skip")
+DEFAULT_IMAGE = ImageConfig()
+
+
+class BadSample(NamedTuple):
+    """A record that cannot be used: its number, a short reason code, the whole message."""
+
+    record: int
+    code: str
+    message: str
+
+
+class LlavaDataset(Dataset[Batch]):
+    """Conversations and pictures, checked and encoded.
+
+    data: path of a LLaVA JSON list, or a list of such records.
+    images: folder that the `image` paths are relative to; nothing outside of it is read.
+    image: how pictures are preprocessed; its `output` is chosen by the loader's format.
+    max_length: tokens; a longer conversation keeps its first whole rounds.
+    on_bad_sample: "raise", or "skip": a bad record is left out of the plan, a picture that turns
+        out bad while training leaves a hole of pad tokens without loss. Both are listed in `bad`.
+
+    Every record is encoded once here to learn its length; no picture is opened.
+    Raises DataError naming record number, id, file and cause.
+    """
+
+    def __init__(
+        self,
+        data: str | PathLike[str] | Sequence[dict[str, Any]],
+        images: str | PathLike[str] | None,
+        tokenizer: Tokenizer,
+        image: ImageConfig = DEFAULT_IMAGE,
+        template: str = "v1",
+        max_length: int = 2048,
+        on_bad_sample: str = "raise",
+    ) -> None:
+        if on_bad_sample not in ON_BAD_SAMPLE:
+            raise ValueError(f"on_bad_sample: got `{on_bad_sample}`, expected `raise` or `skip`")
+        if images is not None and not Path(images).is_dir():
+            raise DataError(f"images: `{fspath(images)}` is not a folder")
+        if isinstance(data, str | PathLike):
+            self._path, self._text = fspath(data), None
+        else:
+            self._path, self._text = "records", json.dumps(list(data))
+        self._root = None if images is None else fspath(images)
+        self.tokenizer = tokenizer
+        self.image = image
+        self.template = template
+        self.max_length = max_length
+        self.on_bad_sample = on_bad_sample
+        self._open()
+        self._found = {bad.record: bad for bad in self._survey[2]}
+
+    def _open(self) -> None:
+        config = self.image
+        self._core = _rust.Dataset(
+            self._path,
+            self._text,
+            root=self._root,
+            tokenizer=self.tokenizer._core,
+            template=self.template,
+            image=(config.size, config.mode, config.patch_size, config.mean, config.std),
+            max_length=self.max_length,
+        )
+        self._last_step: tuple[int, int] | None = None
+
+    @cached_property
+    def _survey(self) -> tuple[np.ndarray, int, list[BadSample]]:
+        lengths, images, bad = self._core.survey(self._skips, _default_threads())
+        lengths.flags.writeable = False
+        return lengths, images, [BadSample(*row) for row in bad]
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = {**self.__dict__, "_fingerprint": self.fingerprint}
+        for derived in ("_core", "_survey", "_last_step"):
+            state.pop(derived, None)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        fingerprint = state.pop("_fingerprint")
+        self.__dict__.update(state)
+        self._open()
+        if self.fingerprint != fingerprint:
+            raise DataError(f"`{self._path}` has changed since the data set was opened")
+
+    @property
+    def _skips(self) -> bool:
+        return self.on_bad_sample == "skip"
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """(records,) int32, tokens of each record; 0 = not usable."""
+        return self._survey[0]
+
+    @property
+    def total_images(self) -> int:
+        """Pictures of all usable records together."""
+        return self._survey[1]
+
+    @property
+    def mean_length(self) -> float:
+        """Mean tokens of a usable record."""
+        usable = self.lengths[self.lengths > 0]
+        return float(usable.mean()) if usable.size else 0.0
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells data, tokenizer, template, image settings and max_length from others; paths do not
+        matter."""
+        return f"{self._core.fingerprint:016x}"
+
+    @property
+    def bad(self) -> list[BadSample]:
+        """The records that could not be used so far, each once."""
+        return list(self._found.values())
+
+    def note_bad(self, bad: Sequence[BadSample]) -> None:
+        """Add to `bad` what a worker process met."""
+        for sample in bad:
+            self._found.setdefault(sample.record, sample)
+
+    def __len__(self) -> int:
+        """Records, good or bad."""
+        return len(self._core)
+
+    def __getitem__(self, index: int) -> Batch:
+        """One record: input_ids, labels, attention_mask (L,) int64, pixel_values (n, 3, S, S)."""
+        record = range(len(self))[index]
+        sample, bad = self._batch([record], "padded", None)
+        self.note_bad(bad)
+        return {key: x if key == "pixel_values" else x[0] for key, x in sample.items()}
+
+    def __getitems__(self, indices: list[int]) -> list[Batch]:
+        """[finished batch] for a plan of our loader, samples for indices of another sampler."""
+        if not isinstance(indices, Plan):
+            return [self[index] for index in indices]
+        self._refuse_second_sharding(indices)
+        ahead = indices.run.ahead if indices.run else None
+        batch, bad = ahead.take(indices, self._build) if ahead else self._build(indices)
+        self.note_bad(bad)
+        in_worker = get_worker_info() is not None
+        return [BatchOfWorker(batch, bad) if bad and in_worker else batch]
+
+    def _build(self, plan: Plan) -> tuple[Batch, list[BadSample]]:
+        return self._batch(list(plan), plan.order.layout, plan.order.threads)
+
+    def _batch(
+        self, records: list[int], layout: str, threads: int | None
+    ) -> tuple[Batch, list[BadSample]]:
+        arrays, bad = self._core.batch(records, layout, self._skips, threads or _default_threads())
+        tensors = {
+            key: torch.from_numpy(x) if isinstance(x, np.ndarray) else x
+            for key, x in arrays.items()
+        }
+        return tensors, [BadSample(*row) for row in bad]
+
+    def _refuse_second_sharding(self, plan: Plan) -> None:
+        """A rank has its own batches already; a framework that deals them out again loses data."""
+        if plan.order.world_size == 1:
+            return
+        info = get_worker_info()
+        expected = 1 if info is None else info.num_workers
+        epoch, last = self._last_step or (plan.epoch, plan.step)
+        self._last_step = (plan.epoch, plan.step)
+        if epoch == plan.epoch and plan.step - last > expected:
+            raise DataError(
+                f"sharded twice: the loader has world_size={plan.order.world_size} and something "
+                "else deals out its batches too; leave rank and world_size to one of them"
+            )
+
+
+def _default_threads() -> int:
+    """All that the machine grants; 1 inside a worker process, which has siblings."""
+    return 1 if get_worker_info() is not None else _rust.available_threads()
+
+
+class BatchOfWorker(dict[str, Any]):
+    """A batch that carries the bad samples of a worker process to the main process."""
+
+    def __init__(self, batch: Batch, bad: list[BadSample]) -> None:
+        super().__init__(batch)
+        self.bad = bad
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return BatchOfWorker, (dict(self), self.bad)
