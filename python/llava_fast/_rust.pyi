@@ -1,87 +1,18 @@
-"""The compiled half of `llava_fast`; see rust/py/src."""
-
-from collections.abc import Sequence
-from os import PathLike
-from typing import Any, final
+from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = [
-    "Dataset",
-    "Epoch",
-    "Stream",
-    "Tokenizer",
-    "__version__",
-    "available_threads",
-    "encode",
-    "encode_prompt",
-    "templates",
-]
+__all__ = ["Tokenizer", "__version__", "encode", "encode_prompt", "templates"]
 
 __version__: str
 
-_Int64 = NDArray[np.int64]
-_Encoded = tuple[_Int64, _Int64, _Int64, list[tuple[str, str, bool]]]
-_ImageSettings = tuple[int, str, int, tuple[float, float, float], tuple[float, float, float]]
-_BadRow = tuple[int, str, str]
-
-@final
-class Dataset:
-    """Records, and everything that turns one into model input."""
-
-    fingerprint: int
-    def __new__(
-        cls,
-        path: str | PathLike[str],
-        text: str | None,
-        *,
-        root: str | PathLike[str] | None,
-        tokenizer: Tokenizer,
-        template: str,
-        image: _ImageSettings,
-        max_length: int,
-    ) -> Dataset: ...
-    def __len__(self) -> int: ...
-    def survey(self, skip: bool, threads: int) -> tuple[NDArray[np.int32], int, list[_BadRow]]: ...
-    def batch(
-        self, indices: Sequence[int], layout: str, skip: bool, threads: int
-    ) -> tuple[dict[str, Any], list[_BadRow]]: ...
-
-@final
-class Stream:
-    """All epochs of one data set: a pure function of its arguments."""
-
-    samples: int
-    def __new__(
-        cls,
-        lengths: NDArray[np.int32],
-        *,
-        pack_tokens: int | None,
-        batch_size: int | None,
-        shuffle: bool,
-        drop_last: bool,
-        seed: int,
-        fingerprint: int,
-    ) -> Stream: ...
-    def steps(self, world: int) -> int: ...
-    def epoch(self, epoch: int, done: int) -> Epoch: ...
-
-@final
-class Epoch:
-    """The rest of one epoch."""
-
-    def steps(self, world: int) -> int: ...
-    def batch(self, step: int, rank: int, world: int) -> list[int]: ...
-    def samples_after(self, steps: int, world: int) -> int: ...
+_Arrays = tuple[
+    NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], list[tuple[str, str, bool]]
+]
 
 @final
 class Tokenizer:
-    """A tokenizer and the ids that stand for structure."""
-
-    bos: int | None
-    vocab_size: int
-    fingerprint: int
     def __new__(
         cls,
         json: bytes,
@@ -92,21 +23,26 @@ class Tokenizer:
         bos: int | None = None,
         add_bos: bool = False,
     ) -> Tokenizer: ...
-    def encode(self, text: str) -> list[int]: ...
-    def decode(self, ids: Sequence[int], skip_special: bool) -> str: ...
+    def encode(self, /, text: str) -> list[int]: ...
+    def decode(self, /, ids: list[int], skip_special: bool) -> str: ...
+    @property
+    def bos(self) -> int | None: ...
+    @property
+    def vocab_size(self) -> int: ...
+    @property
+    def fingerprint(self) -> int: ...
 
-def available_threads() -> int: ...
 def encode(
     record: str,
     tokenizer: Tokenizer,
     template: str,
-    image_tokens: int | Sequence[int],
+    image_tokens: int | list[int],
     max_length: int,
-) -> _Encoded: ...
+) -> _Arrays: ...
 def encode_prompt(
-    messages: Sequence[tuple[str, str]],
+    messages: list[tuple[str, str]],
     tokenizer: Tokenizer,
     template: str,
-    image_tokens: Sequence[int],
-) -> _Encoded: ...
+    image_tokens: list[int],
+) -> _Arrays: ...
 def templates() -> list[str]: ...

@@ -6,6 +6,7 @@ Shapes: T tokens, n pictures. The work is done in Rust without the GIL.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -139,7 +140,7 @@ def encode(
     Raises DataError with the turn that is wrong, or if the first round does not fit.
     Source: LLaVA `train.py` (`preprocess_multimodal` and the `preprocess_*` functions).
     """
-    tokens = image_tokens if isinstance(image_tokens, int) else list(image_tokens)
+    tokens = np.asarray(image_tokens).tolist()
     return Sample(*_rust.encode(json.dumps(record), tokenizer._core, template, tokens, max_length))
 
 
@@ -236,6 +237,11 @@ def _read_json(file: Path) -> dict[str, Any]:
 
 def _convert(folder: Path) -> tuple[bytes, dict[str, Any]]:
     """What transformers makes of a directory without tokenizer.json."""
+    missing = [name for name in ("sentencepiece", "google.protobuf") if not _installed(name)]
+    if (folder / "tokenizer.model").is_file() and missing:
+        raise DataError(
+            f"`{folder}/tokenizer.model`: pip install sentencepiece protobuf to read it"
+        )
     from transformers import AutoTokenizer
 
     try:
@@ -244,3 +250,10 @@ def _convert(folder: Path) -> tuple[bytes, dict[str, Any]]:
     except (OSError, ValueError, KeyError, AttributeError, ImportError) as error:
         raise DataError(f"`{folder}`: no tokenizer.json, and transformers: {error}") from None
     return content, dict(theirs.special_tokens_map)
+
+
+def _installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False

@@ -6,12 +6,12 @@ mod errors;
 mod stream;
 mod text;
 
-use pyo3::prelude::*;
+use pyo3::pymodule;
 
 /// The compiled half of `llava_fast`.
 #[pymodule(gil_used = false)]
 mod _rust {
-    use super::*;
+    use pyo3::prelude::*;
 
     #[pymodule_export]
     use super::dataset::{Dataset, available_threads};

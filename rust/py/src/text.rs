@@ -43,7 +43,7 @@ impl Tokenizer {
 
     /// Text of ids.
     fn decode(&self, py: Python<'_>, ids: Vec<u32>, skip_special: bool) -> PyResult<String> {
-        py.detach(|| self.core.decode(&ids, skip_special)).map_err(to_python)
+        py.detach(move || self.core.decode(&ids, skip_special)).map_err(to_python)
     }
 
     /// The id written before a sequence, if any.
@@ -133,7 +133,7 @@ pub fn encode_prompt<'py>(
     image_tokens: Vec<usize>,
 ) -> PyResult<Arrays<'py>> {
     let core = tokenizer.core.as_ref();
-    let sample = py.detach(|| {
+    let sample = py.detach(move || {
         let template = conversation::find(template)?;
         let turns = messages.into_iter().enumerate().map(turn).collect::<Result<Vec<_>, _>>()?;
         let segments = conversation::prompt(&turns, image_tokens.len(), template)?;

@@ -105,7 +105,7 @@ pub fn encode_segments(
             }
         }
     }
-    builder.flush()?;
+    builder.flush(builder.text.len())?;
     Ok(Sample { segments: segments.to_vec(), ..builder.sample })
 }
 
@@ -116,6 +116,7 @@ struct Builder<'a> {
     text: String,
     supervised: Vec<Range<usize>>,
     at_start: bool,
+    strip_next: bool,
 }
 
 impl<'a> Builder<'a> {
@@ -126,6 +127,7 @@ impl<'a> Builder<'a> {
             text: String::new(),
             supervised: Vec::new(),
             at_start: true,
+            strip_next: false,
         };
         if let Some(bos) = tokenizer.bos() {
             builder.push(bos, false);
@@ -142,32 +144,47 @@ impl<'a> Builder<'a> {
     }
 
     fn stop(&mut self, supervised: bool) -> Result<()> {
-        self.flush()?;
-        self.push(self.tokenizer.eos(), supervised);
+        let stop = self.tokenizer.eos();
+        self.cut(stop)?;
+        self.push(stop, supervised);
         Ok(())
     }
 
     fn image(&mut self, tokens: usize) -> Result<()> {
-        self.flush()?;
+        let image = self.tokenizer.image();
+        self.cut(image)?;
         self.sample.image_starts.push(self.sample.input_ids.len() as i64);
         for _ in 0..tokens {
-            self.push(self.tokenizer.image(), false);
+            self.push(image, false);
         }
         Ok(())
     }
 
-    /// Encodes the text so far; what follows is not at the start any more.
-    fn flush(&mut self) -> Result<()> {
-        if !self.text.is_empty() {
-            let Chunk { ids, spans } = self.tokenizer.encode_chunk(&self.text, self.at_start)?;
+    /// Ends the text before a structural token.
+    fn cut(&mut self, token: u32) -> Result<()> {
+        let (before, after) = self.tokenizer.strips(token);
+        let end = if before { self.text.trim_end().len() } else { self.text.len() };
+        self.flush(end)?;
+        self.at_start = false;
+        self.strip_next = after;
+        Ok(())
+    }
+
+    /// Encodes the first `end` bytes of the text so far and forgets all of it.
+    fn flush(&mut self, end: usize) -> Result<()> {
+        let text = &self.text[..end];
+        let start = if self.strip_next { end - text.trim_start().len() } else { 0 };
+        if start < end {
+            let Chunk { ids, spans } =
+                self.tokenizer.encode_chunk(&text[start..], self.at_start)?;
             for (id, span) in ids.into_iter().zip(spans) {
+                let span = start + span.start..start + span.end;
                 let target = self.supervised.iter().any(|range| overlap(range, &span));
                 self.push(id, target);
             }
-            self.text.clear();
-            self.supervised.clear();
         }
-        self.at_start = false;
+        self.text.clear();
+        self.supervised.clear();
         Ok(())
     }
 

@@ -8,8 +8,9 @@
 //! ones never; the newer kind (`Metaspace`, `prepend_scheme` "first") only at the start of the whole
 //! string, so it needs a second copy that never does. A BOS is an id before the string, not part of it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
+use std::panic;
 
 use serde_json::Value;
 
@@ -39,6 +40,7 @@ pub struct Tokenizer {
     later: Option<Encoder>,
     options: TokenizerOptions,
     control: HashSet<u32>,
+    strips: HashMap<u32, (bool, bool)>,
     fingerprint: u64,
 }
 
@@ -64,11 +66,13 @@ impl Tokenizer {
             options.bos = None;
         }
         let control = control_ids(&first, &tree, &options);
+        let added = first.get_added_tokens_decoder().into_iter();
+        let strips = added.map(|(id, token)| (id, (token.lstrip, token.rstrip))).collect();
         let later =
             if never_prepend(&mut tree["pre_tokenizer"]) { Some(build(&tree)?) } else { None };
         let key = format!("{options:?}");
         let fingerprint = fingerprint(json) ^ fingerprint(key.as_bytes()).rotate_left(32);
-        Ok(Self { first, later, options, control, fingerprint })
+        Ok(Self { first, later, options, control, strips, fingerprint })
     }
 
     /// The id to write before a sequence, if any.
@@ -99,6 +103,12 @@ impl Tokenizer {
     #[must_use]
     pub fn token(&self, id: u32) -> String {
         self.first.id_to_token(id).unwrap_or_default()
+    }
+
+    /// Whether a token swallows the white space (before, after) it, as some `tokenizer.json` say.
+    #[must_use]
+    pub fn strips(&self, id: u32) -> (bool, bool) {
+        self.strips.get(&id).copied().unwrap_or_default()
     }
 
     /// Size of the id space: one more than the highest id.
@@ -152,7 +162,9 @@ fn does_not_load(error: impl std::fmt::Display) -> Error {
 /// them; special tokens stay known for decoding and are never matched in text.
 fn build(tree: &Value) -> Result<Encoder> {
     let bytes = serde_json::to_vec(tree).map_err(does_not_load)?;
-    let mut encoder = Encoder::from_bytes(bytes).map_err(does_not_load)?;
+    let mut encoder = panic::catch_unwind(|| Encoder::from_bytes(bytes))
+        .map_err(|_| does_not_load("the `tokenizers` crate panicked"))?
+        .map_err(does_not_load)?;
     encoder.set_encode_special_tokens(true);
     Ok(encoder)
 }
