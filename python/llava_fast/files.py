@@ -1,0 +1,133 @@
+"""Reading and writing model directories: bounded reads, and writes that are whole or absent.
+
+A directory is written under a temporary name beside its place, every file is synced to disk, and
+the directory takes its place by one rename.
+"""
+
+import ctypes
+import json
+import os
+import secrets
+import shutil
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+MAX_SMALL_FILE = 64 << 20
+
+
+def read_small(path: Path) -> bytes:
+    """Content of a regular file of at most 64 MiB; ValueError naming the file otherwise."""
+    try:
+        # Opened without waiting: a named pipe in a hostile directory must not block.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    except OSError as error:
+        raise ValueError(f"{path}: {_cause(error)}") from None
+    with open(descriptor, "rb") as file:
+        info = os.fstat(descriptor)
+        if not stat.S_ISREG(info.st_mode):
+            raise ValueError(f"{path}: not a regular file")
+        if info.st_size > MAX_SMALL_FILE:
+            raise ValueError(f"{path}: got {info.st_size} bytes, expected at most {MAX_SMALL_FILE}")
+        return file.read(MAX_SMALL_FILE)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object; ValueError naming file and place otherwise."""
+    return parse_json(read_small(path), path)
+
+
+def parse_json(content: bytes, path: Path | str) -> dict[str, Any]:
+    """The JSON object in `content`; `path` is for the message."""
+    try:
+        value = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise ValueError(f"{path}: got {type(value).__name__}, expected a JSON object")
+    return value
+
+
+def json_bytes(value: dict[str, Any]) -> bytes:
+    """The bytes that are written for a JSON object; the same value gives the same bytes."""
+    return (json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a new file and sync it."""
+    with open(path, "xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def write_tensors(path: Path, tensors: dict[str, Any]) -> None:
+    """Write a safetensors file and sync it, with the mode that any new file of the user has."""
+    from safetensors.torch import save_file
+
+    write_file(path, b"")  # the umask decides its mode; safetensors itself always makes 0600
+    mode = stat.S_IMODE(path.stat().st_mode)
+    save_file(tensors, path, metadata={"format": "pt"})
+    os.chmod(path, mode)
+    sync(path)
+
+
+def sync(path: Path) -> None:
+    """Have a file's or a directory's content on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def new_directory(final: Path) -> Iterator[Path]:
+    """A directory to write into that becomes `final` when the block ends, and vanishes if it
+    fails.
+    """
+    final.parent.mkdir(parents=True, exist_ok=True)
+    temporary = final.parent / f".{final.name}.tmp-{os.getpid()}-{secrets.token_hex(4)}"
+    temporary.mkdir()
+    try:
+        yield temporary
+        publish_directory(temporary, final)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def publish_directory(temporary: Path, final: Path) -> None:
+    """Give a finished directory its name; one that was there before is replaced and removed.
+
+    At no moment does `final` name a part of a directory. The files in `temporary` are synced
+    already.
+    """
+    for folder, _, _ in os.walk(temporary):
+        sync(Path(folder))
+    if final.is_dir() and _exchange(temporary, final):
+        sync(final.parent)
+        shutil.rmtree(temporary)
+        return
+    old = final.parent / f".{final.name}.old-{os.getpid()}-{secrets.token_hex(4)}"
+    if final.exists():
+        # Without an exchanging rename `final` is absent for an instant, never half-written.
+        os.rename(final, old)
+    os.rename(temporary, final)
+    sync(final.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _exchange(a: Path, b: Path) -> bool:
+    """Swap two names in one step, where the system can (Linux)."""
+    if sys.platform != "linux":
+        return False
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    return rename is not None and rename(here, os.fsencode(a), here, os.fsencode(b), exchange) == 0
+
+
+def _cause(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()

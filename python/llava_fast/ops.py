@@ -1,0 +1,116 @@
+"""One function per operation of the models: says where it runs, and nothing else.
+
+Every device runs plain PyTorch here. The slow twin of each function is in
+`kernels/<op>/reference.py`; a test compares the two, forward and backward.
+
+Letters: T tokens of all documents in a row, D features, N query heads, K key-value heads (in
+`patch_projection`: the stored row), H head width, R = H / 2, B rows, L cache positions, V
+    vocabulary.
+"""
+
+import torch
+import torch.nn.functional as F
+
+
+def patch_projection(
+    pixels: torch.Tensor,
+    weight_DCpp: torch.Tensor,
+    mean: tuple[float, float, float],
+    std: tuple[float, float, float],
+) -> torch.Tensor:
+    """Patch features (N, P, D).
+
+    pixels: (N, 3, S, S) float, already normalised, or (N, P, K) uint8: rows of one patch in the
+        order channel, y, x, zero padded to K; normalised here, so that a picture crosses to the
+        device as bytes.
+    weight_DCpp: the convolution weight of CLIP's patch embedding.
+    """
+    if pixels.dtype != torch.uint8:
+        grid_NDyx = F.conv2d(
+            pixels.to(weight_DCpp.dtype), weight_DCpp, stride=weight_DCpp.shape[-1]
+        )
+        return grid_NDyx.flatten(2).transpose(1, 2)
+    used = weight_DCpp[0].numel()
+    area = used // 3
+    # In float32 and cast last: the same values as a float picture that is cast for the convolution.
+    scale_K = torch.tensor(std, device=pixels.device).mul(255).reciprocal().repeat_interleave(area)
+    shift_K = torch.tensor([-m / s for m, s in zip(mean, std, strict=True)], device=pixels.device)
+    shift_K = shift_K.repeat_interleave(area)
+    rows_NPK = torch.addcmul(shift_K, pixels[..., :used].float(), scale_K)
+    return F.linear(rows_NPK.to(weight_DCpp.dtype), weight_DCpp.flatten(1))
+
+
+def attention(
+    q_TNH: torch.Tensor,
+    k_TKH: torch.Tensor,
+    v_TKH: torch.Tensor,
+    lengths: tuple[int, ...],
+    causal: bool,
+) -> torch.Tensor:
+    """Attention inside each document (T, N, H).
+
+    lengths: tokens per document, in order; they sum to T. Documents of one length go in one call;
+    others one by one, which is 2-3 times faster on CPU than padding them (1,500 tokens, 12
+    documents).
+    """
+    if len(set(lengths)) == 1:
+        rows = len(lengths)
+        q, k, v = (x.unflatten(0, (rows, lengths[0])) for x in (q_TNH, k_TKH, v_TKH))
+        return _attend(q, k, v, causal).flatten(0, 1)
+    parts = zip(q_TNH.split(lengths), k_TKH.split(lengths), v_TKH.split(lengths), strict=True)
+    return torch.cat([_attend(q[None], k[None], v[None], causal)[0] for q, k, v in parts])
+
+
+def _attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, causal: bool) -> torch.Tensor:
+    """Rows of equal length: (B, T, heads, H) each."""
+    q, k, v = (x.transpose(1, 2) for x in (q, k, v))
+    grouped = q.shape[1] != k.shape[1]
+    out = F.scaled_dot_product_attention(q, k, v, is_causal=causal, enable_gqa=grouped)
+    return out.transpose(1, 2)
+
+
+def decode_attention(
+    q_BNH: torch.Tensor, k_BKLH: torch.Tensor, v_BKLH: torch.Tensor, filled_B: torch.Tensor
+) -> torch.Tensor:
+    """One new token per row against that row's cache (B, N, H); row b sees `filled_B[b]`
+    positions.
+    """
+    seen_BL = torch.arange(k_BKLH.shape[2], device=filled_B.device) < filled_B[:, None]
+    out_BN1H = F.scaled_dot_product_attention(
+        q_BNH[:, :, None], k_BKLH, v_BKLH, seen_BL[:, None, None], enable_gqa=True
+    )
+    return out_BN1H[:, :, 0]
+
+
+def rms_norm(x_TD: torch.Tensor, weight_D: torch.Tensor, eps: float) -> torch.Tensor:
+    """Root-mean-square norm over the last dimension."""
+    return F.rms_norm(x_TD, weight_D.shape, weight_D, eps)
+
+
+def rotary(x_TNH: torch.Tensor, cos_TR: torch.Tensor, sin_TR: torch.Tensor) -> torch.Tensor:
+    """Rotary positions, half-split order: pair r is (x[r], x[r + H / 2])."""
+    a_TNR, b_TNR = x_TNH.chunk(2, dim=-1)
+    cos_T1R, sin_T1R = cos_TR[:, None], sin_TR[:, None]
+    return torch.cat((a_TNR * cos_T1R - b_TNR * sin_T1R, b_TNR * cos_T1R + a_TNR * sin_T1R), dim=-1)
+
+
+def swiglu(gate_TF: torch.Tensor, up_TF: torch.Tensor) -> torch.Tensor:
+    """silu(gate) * up."""
+    return F.silu(gate_TF) * up_TF
+
+
+def quick_gelu(x: torch.Tensor) -> torch.Tensor:
+    """CLIP's activation: x * sigmoid(1.702 x)."""
+    return x * torch.sigmoid(1.702 * x)
+
+
+def linear_cross_entropy(
+    x_RD: torch.Tensor, weight_VD: torch.Tensor, targets_R: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Head and loss of the supervised rows: (sum of -log p(target), logits (R, V)).
+
+    The loss is computed in float32 at least, whatever the model's type is.
+    """
+    logits_RV = F.linear(x_RD, weight_VD)
+    wide_RV = logits_RV.float() if logits_RV.dtype.itemsize < 4 else logits_RV
+    return F.cross_entropy(wide_RV, targets_R, reduction="sum"), logits_RV
