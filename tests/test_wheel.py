@@ -16,7 +16,14 @@ import pytest
 from tests.repository import ROOT, files
 from tests.small_default import train_small_default
 
-TOP = "Cargo.toml Cargo.lock LICENSE README.md THIRD_PARTY.md pyproject.toml"
+SDIST_ONLY = (
+    "Cargo.toml",
+    "Cargo.lock",
+    "LICENSE",
+    "README.md",
+    "THIRD_PARTY.md",
+    "pyproject.toml",
+)
 LINKED = ("kernels", "training")
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from llava_fast.config import MODES, ImageConfig
 from llava_fast.files import json_bytes, parse_json, read_small
-from llava_fast.models.config import LlavaConfig, VisionConfig
+from llava_fast.models.config import LlavaConfig, TextConfig, VisionConfig
 
 Files = dict[str, bytes]
 
@@ -49,6 +49,21 @@ def tokenizer_files(files: Files) -> Files:
 def generation_files(files: Files) -> Files:
     """Only the generation settings."""
     return {name: content for name, content in files.items() if name == GENERATION}
+
+
+def eos_ids(files: Files, text: TextConfig) -> set[int]:
+    """Ids that end an answer: of the generation settings, else of the language model."""
+    ids = (
+        parse_json(files[GENERATION], GENERATION).get("eos_token_id")
+        if GENERATION in files
+        else None
+    )
+    if ids is None:
+        return set(text.eos_ids)
+    ids = ids if isinstance(ids, list) else [ids]
+    if not all(isinstance(token, int) for token in ids):
+        raise ValueError(f"{GENERATION}: eos_token_id: got {ids!r}, expected token ids")
+    return set(ids)
 
 
 def image_settings(files: Files) -> dict[str, Any]:

@@ -187,7 +187,7 @@ def config_from_original(raw: Raw, tower: Raw, image_token_id: int, processor: R
 
 
 def config_to_original(config: LlavaConfig, image_mode: str) -> Raw:
-    """The original's `config.json`. `image_token_index` is ours: the original keeps no id for it."""
+    """The original's `config.json`; `image_token_index` is our addition, it keeps no such id."""
     return {
         **config.text.to_dict(),
         "architectures": ["LlavaLlamaForCausalLM"],

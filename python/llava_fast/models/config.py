@@ -205,7 +205,8 @@ class LlavaConfig:
             )
         if not (_is_int(self.feature_layer) and -layers - 1 <= self.feature_layer <= layers):
             raise ValueError(
-                f"vision_feature_layer: got {self.feature_layer!r}, expected {-layers - 1}..{layers}"
+                f"vision_feature_layer: got {self.feature_layer!r}, "
+                f"expected {-layers - 1}..{layers}"
             )
         if self.dtype not in ("float64", "float32", "bfloat16", "float16"):
             raise ValueError(f"dtype: got `{self.dtype}`, expected a float type")
@@ -225,7 +226,7 @@ class LlavaConfig:
         return self.feature_layer % (self.vision.num_hidden_layers + 1)
 
 
-def _known(cls: type, raw: dict[str, Any], exclude: tuple[str, ...] = ()) -> dict[str, Any]:
+def _known(cls: Any, raw: dict[str, Any], exclude: tuple[str, ...] = ()) -> dict[str, Any]:
     """The fields of `cls` that `raw` sets; an explicit null means "not set" unless it is an id."""
     names = [n for n in cls.__dataclass_fields__ if n in raw and n not in exclude]
     return {n: raw[n] for n in names if raw[n] is not None or n.endswith("_token_id")}
@@ -253,12 +254,12 @@ def _is_int(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _whole(label: str, value: object, most: int) -> None:
+def _whole(label: str, value: Any, most: int) -> None:
     if not (_is_int(value) and 1 <= value <= most):
         raise ValueError(f"{label}: got {value!r}, expected a whole number 1..{most}")
 
 
-def _number(label: str, value: object, least: float, most: float) -> None:
+def _number(label: str, value: Any, least: float, most: float) -> None:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not (number and math.isfinite(value) and least <= value <= most):
         raise ValueError(f"{label}: got {value!r}, expected a number {least:g}..{most:g}")

@@ -97,7 +97,7 @@ class LanguageModel(nn.Module):
     def _angles(
         self, positions_T: torch.Tensor, dtype: torch.dtype
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Cosine and sine (T, R), in float32 whatever the model's type, as transformers has them."""
+        """Cosine and sine (T, R), computed in float32 as transformers does, in any model."""
         width = self.config.head_dim
         even_R = torch.arange(0, width, 2, device=positions_T.device).float()
         frequency_R = 1.0 / (self.config.rope_theta ** (even_R / width))

@@ -6,7 +6,6 @@ V vocabulary, B rows of L positions as they came.
 
 from dataclasses import dataclass
 from os import PathLike
-from typing import Self
 
 import torch
 import torch.nn.functional as F
@@ -58,7 +57,7 @@ class LlavaModel(nn.Module):
         device: str | torch.device = "cpu",
         *,
         vision_tower: str | PathLike[str] | None = None,
-    ) -> Self:
+    ) -> "LlavaModel":
         """A model from a directory of transformers' LLaVA (any of its key layouts) or of the
         original.
 
@@ -83,7 +82,7 @@ class LlavaModel(nn.Module):
         feature_layer: int = -2,
         dtype: torch.dtype = torch.float32,
         device: str | torch.device = "cpu",
-    ) -> Self:
+    ) -> "LlavaModel":
         """A new LLaVA from a CLIP directory and a Llama directory; the projector is drawn from
         `seed`.
 
@@ -179,7 +178,7 @@ class LlavaModel(nn.Module):
     ) -> torch.Tensor:
         """Token embeddings (T, D), picture features written into their slots (N * P,) in order."""
         x_TD = self.language_model.embed_tokens(ids_T)
-        if pixels is None:
+        if pixels is None or slots is None:
             return x_TD
         f_SD = self.projector(self.vision_tower(pixels)).flatten(0, 1)
         return x_TD.index_copy(0, slots.long(), f_SD.to(x_TD.dtype))
@@ -187,7 +186,7 @@ class LlavaModel(nn.Module):
 
 def _as_it_came(logits_TV: torch.Tensor, pack: Pack) -> torch.Tensor:
     """Logits at the places of a shaped batch (B, L, V); a native batch keeps its rows."""
-    if pack.shape is None:
+    if pack.shape is None or pack.kept is None:
         return logits_TV
     rows, width = pack.shape
     if len(pack.kept) == rows * width:

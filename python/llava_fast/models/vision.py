@@ -24,9 +24,8 @@ class VisionTower(nn.Module):
         self.used_layers = used_layers
         self.embeddings = VisionEmbeddings(config)
         self.pre_layrnorm = nn.LayerNorm(config.hidden_size, config.layer_norm_eps)
-        self.encoder = nn.Module()
-        self.encoder.layers = nn.ModuleList(
-            VisionLayer(config) for _ in range(config.num_hidden_layers)
+        self.encoder = nn.ModuleDict(
+            {"layers": nn.ModuleList(VisionLayer(config) for _ in range(config.num_hidden_layers))}
         )
         self.post_layernorm = nn.LayerNorm(config.hidden_size, config.layer_norm_eps)
 
@@ -38,7 +37,7 @@ class VisionTower(nn.Module):
         """
         self._check(pixels)
         x_NSD = self.pre_layrnorm(self.embeddings(pixels))
-        for layer in self.encoder.layers[: self.used_layers]:
+        for layer in list(self.encoder["layers"])[: self.used_layers]:
             x_NSD = layer(x_NSD)
         return x_NSD[:, 1:]
 

@@ -1,0 +1,123 @@
+"""`llava-fast <command>`. Nothing heavy is imported before a command needs it."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from llava_fast._rust import __version__
+
+if TYPE_CHECKING:
+    from llava_fast.generate import Request
+
+FAILED, USAGE, INTERRUPTED = 1, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command and exit: 0, 1 for a failure (said in one line), 2 for a wrong call, 130 for
+    Ctrl-C.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words[:1] == ["train"]:
+        # `key=value` words and their help are the trainer's.
+        from llava_fast.training.run import main as train
+
+        train(words[1:])
+        return
+    options = _parser().parse_args(words)
+    try:
+        sys.exit(_generate(options))
+    except (ValueError, OSError) as error:
+        print(f"error: {_one_line(error)}", file=sys.stderr)
+        sys.exit(FAILED)
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+        sys.exit(INTERRUPTED)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="llava-fast", description="Train a LLaVA and ask it.")
+    parser.add_argument("--version", action="version", version=f"llava-fast {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    train = "train a model: recipe=NAME key=value ... (`llava-fast train --help`)"
+    commands.add_parser("train", help=train, add_help=False)
+    _add_generate(commands.add_parser("generate", help="ask a model, about pictures or without"))
+    return parser
+
+
+def _add_generate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", metavar="MODEL", help="model directory")
+    parser.add_argument("--prompt", required=True, metavar="TEXT", help="the question")
+    parser.add_argument(
+        "--image",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a picture; several are numbered by the order of `<image>` in the prompt",
+    )
+    parser.add_argument("--system", metavar="TEXT", help="instead of the template's system text")
+    parser.add_argument("--template", metavar="NAME", help="default: as the model was trained")
+    parser.add_argument("--max-new-tokens", type=int, default=256, metavar="N")
+    parser.add_argument("--temperature", type=float, default=0.0, help="0 = greedy")
+    parser.add_argument("--top-p", type=float, default=1.0)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--stop", action="append", default=[], metavar="TEXT", help="ends the answer"
+    )
+    parser.add_argument("--device", help="default: cuda where there is one, else cpu")
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+
+
+def _generate(options: argparse.Namespace) -> int:
+    try:
+        request, device = _request(options), _device(options.device)
+    except ValueError as error:
+        print(f"error: {_one_line(error)}", file=sys.stderr)
+        return USAGE
+    from llava_fast.generate import Generator
+
+    generator = Generator(options.model, template=options.template, device=device)
+    if options.json:
+        result = asdict(generator.generate([request])[0])
+        print(json.dumps(result, ensure_ascii=False))
+        return 0
+    for piece in generator.stream(request):
+        print(piece, end="", flush=True)
+    print()
+    return 0
+
+
+def _request(options: argparse.Namespace) -> "Request":
+    from llava_fast.generate import Request
+
+    messages = [{"role": "user", "content": options.prompt}]
+    if options.system is not None:
+        messages.insert(0, {"role": "system", "content": options.system})
+    return Request(
+        messages=messages,
+        images=options.image,
+        max_new_tokens=options.max_new_tokens,
+        temperature=options.temperature,
+        top_p=options.top_p,
+        seed=options.seed,
+        stop=options.stop,
+    )
+
+
+def _device(name: str | None) -> str:
+    import torch
+
+    if name is None:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.zeros(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        # torch speaks in many lines; the first says what is wrong.
+        raise ValueError(f"device `{name}`: {str(error).splitlines()[0]}") from None
+    return name
+
+
+def _one_line(error: Any) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,280 @@
+"""Answers about pictures: prefill, key-value cache, one token per text and step.
+
+Letters: T prompt tokens of all texts in a row, B texts, V vocabulary, P slots per picture.
+"""
+
+import math
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+
+from llava_fast import assets
+from llava_fast.config import ImageConfig
+from llava_fast.models.batch import Pack
+from llava_fast.models.language import Documents, KeyValueCache
+from llava_fast.models.llava import LlavaModel
+from llava_fast.sampling import Sampler, choose
+from llava_fast.streaming import TextStream
+from llava_fast.text import Tokenizer, encode_prompt, templates
+
+# Templates whose answers end in a text instead of the tokenizer's EOS.
+_STOPS = {"v0": ("###",), "plain": ("\n",)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One conversation to continue.
+
+    messages: [{"role": "system" | "user" | "assistant", "content": str}], the last one the user's;
+        `<image>` in a content marks a picture's place, else pictures stand before the first
+        question.
+    prompt: short for one user message.
+    images: pictures in order: paths, bytes, PIL images or (H, W, 3) uint8 arrays.
+    max_new_tokens: most tokens of the answer; the model's context may end it earlier.
+    temperature: 0 = greedy. top_p: share of probability that is sampled from. seed: of the
+        sampling.
+    stop: strings that end the answer and are not part of it.
+    """
+
+    messages: Sequence[dict[str, str]] | None = None
+    prompt: str | None = None
+    images: Sequence[Any] = ()
+    max_new_tokens: int = 256
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int = 0
+    stop: Sequence[str] = field(default_factory=tuple)
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be meant."""
+        if (self.messages is None) == (self.prompt is None):
+            raise ValueError("request: expected exactly one of `messages` and `prompt`")
+        if self.max_new_tokens < 1:
+            raise ValueError(f"max_new_tokens: got {self.max_new_tokens}, expected at least 1")
+        if not (math.isfinite(self.temperature) and self.temperature >= 0):
+            raise ValueError(f"temperature: got {self.temperature}, expected a number >= 0")
+        if not 0 < self.top_p <= 1:
+            raise ValueError(f"top_p: got {self.top_p}, expected a number in (0, 1]")
+        if isinstance(self.stop, str) or not all(self.stop):
+            raise ValueError(f"stop: got {self.stop!r}, expected a list of non-empty strings")
+        if isinstance(self.images, str | bytes | PathLike):
+            raise ValueError("images: got one picture, expected a list")
+
+    def turns(self) -> Sequence[dict[str, str]]:
+        """The messages."""
+        return self.messages or [{"role": "user", "content": self.prompt or ""}]
+
+
+@dataclass(frozen=True)
+class Result:
+    """text: the answer without the stop string. token_ids: all chosen ids, an ending EOS included.
+    finish_reason: "stop" (EOS or a stop string) or "length". prompt_tokens: pictures included.
+    """
+
+    text: str
+    token_ids: list[int]
+    finish_reason: str
+    prompt_tokens: int
+
+
+class Generator:
+    """`generator.generate([Request(...)])` and `generator.stream(Request(...))`.
+
+    model: a `LlavaModel` or a directory. tokenizer: None = the directory's. template: None = what
+        the model was trained with (`llava_fast.json`); required where the directory does not say.
+    batch_size: most texts computed together; it changes speed and memory, not answers.
+    Raises ValueError (or its children DataError, ImageError) naming what cannot be used.
+    """
+
+    def __init__(
+        self,
+        model: LlavaModel | str | PathLike[str],
+        tokenizer: Tokenizer | None = None,
+        template: str | None = None,
+        device: str | torch.device | None = None,
+        *,
+        dtype: torch.dtype | None = None,
+        batch_size: int = 16,
+    ) -> None:
+        if not isinstance(model, LlavaModel):
+            model = LlavaModel.from_pretrained(model, dtype, device or "cpu")
+        elif device is not None or dtype is not None:
+            model = model.to(device=device, dtype=dtype)
+        self.model = model
+        self.tokenizer = tokenizer or _own_tokenizer(model)
+        self.template = template or assets.settings(model.assets).get("template")
+        if self.template not in templates():
+            known = ", ".join(templates())
+            raise ValueError(f"template: got {self.template!r}, expected one of {known}")
+        self.batch_size = batch_size
+        self._eos = assets.eos_ids(model.assets, model.config.text) | {self.tokenizer.eos_id}
+        self._processor: Any = None
+
+    def generate(self, requests: Sequence[Request]) -> list[Result]:
+        """Answers in the order of the requests; texts in one batch do not influence each other."""
+        texts = [self._begin(request) for request in requests]
+        for first in range(0, len(texts), self.batch_size):
+            for _ in self._advance(texts[first : first + self.batch_size]):
+                pass
+        return [text.result() for text in texts]
+
+    def stream(self, request: Request) -> Iterator[str]:
+        """Pieces of the answer as they become certain; joined they are `Result.text`.
+
+        Bytes of an unfinished character and beginnings of stop strings are held back. The
+        iterator's return value is the `Result`.
+        """
+        text = self._begin(request)
+        for pieces in self._advance([text]):
+            if pieces[0]:
+                yield pieces[0]
+        return text.result()
+
+    def _begin(self, request: Request) -> "_Text":
+        pixels = self._pixels(request.images)
+        slots = [self.model.config.image_tokens] * len(request.images)
+        prompt = encode_prompt(request.turns(), self.tokenizer, self.template, slots)
+        room = self.model.config.text.max_position_embeddings - len(prompt.input_ids)
+        if room < 1:
+            raise ValueError(
+                f"request: the prompt has {len(prompt.input_ids)} tokens, expected fewer than "
+                f"{self.model.config.text.max_position_embeddings} (max_position_embeddings)"
+            )
+        stops = (*request.stop, *_STOPS.get(self.template, ()))
+        return _Text(
+            prompt=torch.from_numpy(prompt.input_ids),
+            image_starts=torch.from_numpy(prompt.image_starts),
+            pixels=pixels,
+            limit=min(request.max_new_tokens, room),
+            eos=self._eos,
+            sampler=Sampler.seeded(request.temperature, request.top_p, request.seed),
+            stream=TextStream(self.tokenizer.decode, stops),
+        )
+
+    def _pixels(self, images: Sequence[Any]) -> torch.Tensor | None:
+        """`pixel_patches` (n, P, K) of the pictures, or None without any."""
+        if not images:
+            return None
+        if self._processor is None:
+            from llava_fast.images import ImageProcessor
+
+            vision = self.model.config.vision
+            self._processor = ImageProcessor(
+                ImageConfig(
+                    size=vision.image_size,
+                    mode=assets.image_mode(self.model.assets),
+                    patch_size=vision.patch_size,
+                    mean=vision.image_mean,
+                    std=vision.image_std,
+                    output="pixel_patches",
+                )
+            )
+        return self._processor(list(images), return_tensors="pt")["pixel_patches"]
+
+    def _advance(self, texts: list["_Text"]) -> Iterator[list[str]]:
+        """Compute all texts to their end; after each step the new piece of each."""
+        cache = self._cache(texts)
+        logits_BV = self._prefill(texts, cache)
+        while True:
+            chosen = choose(logits_BV, [text.sampler for text in texts])
+            yield [text.take(token) for text, token in zip(texts, chosen, strict=True)]
+            if all(text.finish_reason for text in texts):
+                return
+            logits_BV = self._step(texts, chosen, cache)
+
+    def _cache(self, texts: list["_Text"]) -> KeyValueCache:
+        positions = max(len(text.prompt) + text.limit for text in texts)
+        weight = self.model.head_weight
+        return KeyValueCache(self.model.config.text, len(texts), positions, weight)
+
+    @torch.inference_mode()
+    def _prefill(self, texts: list["_Text"], cache: KeyValueCache) -> torch.Tensor:
+        """Logits (B, V) after each prompt; the cache holds the prompts."""
+        lengths = tuple(len(text.prompt) for text in texts)
+        hidden_TD = self.model.hidden(_pack(texts, lengths, self.model), Documents(lengths, cache))
+        lengths_B = torch.tensor(lengths, device=self.model.device)
+        cache.filled_B.copy_(lengths_B)
+        return F.linear(hidden_TD[lengths_B.cumsum(0) - 1], self.model.head_weight)
+
+    @torch.inference_mode()
+    def _step(self, texts: list["_Text"], chosen: list[int], cache: KeyValueCache) -> torch.Tensor:
+        """Logits (B, V) after the chosen tokens. A finished text stays where it is."""
+        ids_B = torch.tensor(chosen, device=self.model.device)
+        x_BD = self.model.embed(ids_B, None, None)
+        hidden_BD = self.model.language_model(x_BD, cache.filled_B, cache)
+        running = [not text.finish_reason for text in texts]
+        cache.filled_B += torch.tensor(running, device=self.model.device)
+        return F.linear(hidden_BD, self.model.head_weight)
+
+
+@dataclass
+class _Text:
+    """One request on its way."""
+
+    prompt: torch.Tensor
+    image_starts: torch.Tensor
+    pixels: torch.Tensor | None
+    limit: int
+    eos: set[int]
+    sampler: Sampler
+    stream: TextStream
+    token_ids: list[int] = field(default_factory=list)
+    finish_reason: str = ""
+
+    def take(self, token: int) -> str:
+        """The piece of text that this token makes certain."""
+        if self.finish_reason:
+            return ""
+        self.token_ids.append(token)
+        if token in self.eos:
+            self.finish_reason = "stop"
+            return self.stream.finish(whole=True)
+        piece = self.stream.push(token)
+        if self.stream.stopped:
+            self.finish_reason = "stop"
+        elif len(self.token_ids) == self.limit:
+            self.finish_reason = "length"
+            piece += self.stream.finish(whole=False)
+            if self.stream.stopped:
+                self.finish_reason = "stop"
+        return piece
+
+    def result(self) -> Result:
+        """The finished answer."""
+        return Result(self.stream.text, self.token_ids, self.finish_reason, len(self.prompt))
+
+
+def _pack(texts: list[_Text], lengths: tuple[int, ...], model: LlavaModel) -> Pack:
+    """All prompts as documents in a row."""
+    slot_P = torch.arange(model.config.image_tokens)
+    offset = 0
+    slots = []
+    for text, length in zip(texts, lengths, strict=True):
+        slots.append((text.image_starts[:, None] + slot_P + offset).flatten())
+        offset += length
+    pixels = [text.pixels for text in texts if text.pixels is not None]
+    device = model.device
+    return Pack(
+        ids=torch.cat([text.prompt for text in texts]).to(device),
+        positions=torch.cat([torch.arange(n) for n in lengths]).to(device),
+        lengths=lengths,
+        pixels=torch.cat(pixels).to(device) if pixels else None,
+        slots=torch.cat(slots).to(device) if pixels else None,
+    )
+
+
+def _own_tokenizer(model: LlavaModel) -> Tokenizer:
+    """The tokenizer that came with the model; its directory need not exist any more."""
+    files = assets.tokenizer_files(model.assets)
+    if not files:
+        raise ValueError("the model came without a tokenizer; pass tokenizer=")
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in files.items():
+            (Path(folder) / name).write_bytes(content)
+        return Tokenizer.from_pretrained(folder)
