@@ -3,7 +3,6 @@
 import json
 
 import pytest
-
 from llava_fast.training import plan
 from llava_fast.training.config import TrainConfig, changed, parse_value
 from llava_fast.training.recipes import RECIPES

@@ -1,7 +1,6 @@
 """A very small LLaVA and native packs for it, without any file."""
 
 import torch
-
 from llava_fast.models.config import LlavaConfig, TextConfig, VisionConfig
 from llava_fast.models.llava import LlavaModel
 from llava_fast.training.config import TrainConfig
@@ -91,6 +90,7 @@ def run(model, optimizer, packs: list[Batch], per_step: int = 1, **changes):
         Schedule(steps=steps, packs=per_step, pack_tokens=64, total_packs=len(packs)),
         settings(**changes),
         progress,
+        used_tokens=lambda pack: len(pack["input_ids"]),
         check=lambda: None,
         done=lambda record, packs: records.append(record),
     )

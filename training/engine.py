@@ -96,7 +96,7 @@ def plan_steps(config: TrainConfig, dataset: LlavaDataset) -> Schedule:
     """
     tokens = config.batch_tokens or round(config.batch * dataset.mean_length)
     packs = math.ceil(tokens / config.pack_tokens)
-    pack_tokens = max(math.ceil(tokens / packs), int(dataset.lengths.max()))
+    pack_tokens = max(math.ceil(tokens / packs), config.max_length)
     return Schedule(steps=0, packs=packs, pack_tokens=pack_tokens, total_packs=0)
 
 
@@ -135,10 +135,10 @@ class Stage:
         self.metrics = report.MetricsFile(self.folder / "metrics.jsonl", metrics_bytes)
 
     def _introduce(self) -> None:
-        config, plan, data = self.config, self.schedule, self.loader.dataset
+        plan, data = self.schedule, self.loader.dataset
         learning = sum(p.numel() for p in self.model.parameters() if p.requires_grad)
         everything = sum(p.numel() for p in self.model.parameters())
-        tokens = config.batch_tokens or round(config.batch * data.mean_length)
+        tokens = plan.packs * plan.pack_tokens
         self.console.say(
             f"{self.folder}: {len(data):,} records of {data.mean_length:.1f} tokens on average, "
             f"{len(data.bad):,} bad; {learning:,} of {everything:,} parameters learn\n"
@@ -175,6 +175,7 @@ class Stage:
                 self.schedule,
                 self.config,
                 self.progress,
+                used_tokens=self.loader.used_tokens,
                 check=self._check,
                 done=self._done,
             )
@@ -208,7 +209,7 @@ class Stage:
     def _places(self, packs: list[Batch]) -> Iterator[str]:
         records = json.loads(Path(self.config.data).read_text(encoding="utf-8"))
         for pack in packs:
-            for index in pack["records"].tolist():
+            for index in pack["records"][pack["records"] >= 0].tolist():
                 yield f"record {index} (id `{records[index].get('id')}`)"
 
     def _save(self) -> None:
@@ -236,10 +237,9 @@ class Stage:
         config = self.config
         dataset = self.tests[name]
         self.console.say(f"measuring {name}: {len(dataset):,} records")
-        longest = int(dataset.lengths.max())
         loader = DataLoader(
             dataset,
-            pack_tokens=max(longest, config.pack_tokens),
+            pack_tokens=max(config.max_length, config.pack_tokens),
             format="native",
             shuffle=False,
             num_threads=config.num_threads or None,

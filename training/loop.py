@@ -62,13 +62,15 @@ def train(
     config: TrainConfig,
     progress: Progress,
     *,
+    used_tokens: Callable[[Batch], int],
     check: Callable[[], None],
     done: Callable[[StepRecord, list[Batch]], None],
 ) -> None:
     """Trains from `progress.step` to the end of the schedule.
 
-    stream: native packs (`DataLoader(..., format="native")`). check: called before every pack; may
-    raise to stop, and the step it stops in leaves no trace. done: called after every step.
+    stream: native packs (`DataLoader(..., format="native")`). used_tokens: tokens of a pack that
+    are not padding. check: called before every pack; may raise to stop, and the step it stops in
+    leaves no trace. done: called after every step.
 
     Raises:
         NotFiniteError: three steps in a row were not finite.
@@ -92,6 +94,7 @@ def train(
                 loss=None if loss is None else finite(float(loss)),
                 lr=rate,
                 grad_norm=None if norm is None else finite(float(norm)),
+                tokens=sum(map(used_tokens, packs)),
                 **_sizes(packs),
                 slots=len(packs) * schedule.pack_tokens,
                 seconds=ended - began,
@@ -102,9 +105,7 @@ def train(
             packs,
         )
         if progress.bad_in_a_row >= MOST_BAD_STEPS:
-            raise NotFiniteError(
-                f"step {progress.step}: {MOST_BAD_STEPS} in a row not finite"
-            )
+            raise NotFiniteError(f"step {progress.step}: {MOST_BAD_STEPS} in a row not finite")
 
 
 def accumulate(
@@ -169,8 +170,7 @@ def _update(
 
 def _sizes(packs: list[Batch]) -> dict[str, int]:
     return {
-        "tokens": sum(len(pack["input_ids"]) for pack in packs),
         "supervised": sum(len(pack["targets"]) for pack in packs),
         "images": sum(len(pack.get("image_row_starts", ())) for pack in packs),
-        "samples": sum(len(pack["records"]) for pack in packs),
+        "samples": sum(int((pack["records"] >= 0).sum()) for pack in packs),
     }
