@@ -3,6 +3,7 @@
 import torch
 from llava_fast.models.config import LlavaConfig, TextConfig, VisionConfig
 from llava_fast.models.llava import LlavaModel
+from llava_fast.training import optim
 from llava_fast.training.config import TrainConfig
 from llava_fast.training.loop import Batch, Progress, Schedule, train
 
@@ -79,19 +80,25 @@ def settings(**changes: object) -> TrainConfig:
     return TrainConfig(**{"model": "m", "data": "d", "images": "i", "lr": 1e-3} | changes)
 
 
-def run(model, optimizer, packs: list[Batch], per_step: int = 1, **changes):
+def run(model, optimizer, packs, per_step: int = 1, steps: int = 0, done=(), **changes):
     """Trains on all packs; the step records and where it ended."""
-    steps = len(packs) // per_step
+    steps = steps or len(packs) // per_step
     records, progress = [], Progress()
+    config = settings(**changes)
+
+    def tell(record, packs):
+        for listener in (records.append, *done):
+            listener(record)
+
     train(
         model,
-        optimizer,
+        optimizer or optim.build(model, config),
         iter(packs),
-        Schedule(steps=steps, packs=per_step, pack_tokens=64, total_packs=len(packs)),
-        settings(**changes),
+        Schedule(steps=steps, packs=per_step, pack_tokens=64, total_packs=steps * per_step),
+        config,
         progress,
         used_tokens=lambda pack: len(pack["input_ids"]),
         check=lambda: None,
-        done=lambda record, packs: records.append(record),
+        done=tell,
     )
     return records, progress

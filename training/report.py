@@ -77,7 +77,6 @@ class MetricsFile:
             OSError: lines still wait, the disk is full.
         """
         if self._waiting:
-            self.size += os.pwrite(self._handle, self._waiting, self.size)
             raise OSError("metrics.jsonl: no space left for the last lines")
         os.fsync(self._handle)
         return self.size
