@@ -18,7 +18,7 @@ Floats = NDArray[np.float32]
 
 
 def render(scene: Scene, rng: Random) -> NDArray[np.uint8]:
-    """The picture as (SIZE, SIZE, 3) uint8 RGB; position, size, colour and background vary with `rng`."""
+    """The picture, (SIZE, SIZE, 3) uint8 RGB; `rng` varies place, size, colour and background."""
     noise = np.random.default_rng(rng.getrandbits(32))
     canvas = _background(noise)
     for thing in scene:

@@ -17,8 +17,8 @@ ROWS = ("top", "middle", "bottom")
 COLUMNS = ("left", "center", "right")
 MAX_THINGS = 4
 
-# Pairs that LLaVA training never shows. The backbones know them from their own pre-training, so that
-# a right answer about one shows that the projector carries over to combinations it has not met.
+# Pairs that LLaVA training never shows. The backbones know them from their own pre-training, so a
+# right answer about one shows that the projector carries over to combinations it has not met.
 HELD_PAIRS = frozenset({("purple", "triangle"), ("yellow", "cross")})
 
 

@@ -91,6 +91,7 @@ def _save(model: PreTrainedModel, folder: Path) -> None:
     part = folder.with_name(folder.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     model.config.architectures = [type(model).__name__]
+    model.config.dtype = "float32"  # to train in, whatever the file holds
     model.config.save_pretrained(part)
     prefix = "" if isinstance(model, LlamaForCausalLM) else "vision_model."
     half = {prefix + key: value.half() for key, value in model.state_dict().items()}

@@ -18,18 +18,15 @@ Labelled = tuple[list[int], list[int]]  # ids and labels of one document
 
 
 class Encoder:
-    """Text to ids, with a memory: the same few thousand strings come again and again."""
+    """Text to ids."""
 
     def __init__(self, tokenizer_json: Path) -> None:
         self._tokenizer = Tokenizer.from_file(str(tokenizer_json))
-        self._known: dict[str, list[int]] = {}
         self.pad_id: int = self._tokenizer.token_to_id("<pad>")
 
     def ids(self, text: str) -> list[int]:
         """Ids without control tokens."""
-        if text not in self._known:
-            self._known[text] = self._tokenizer.encode(text, add_special_tokens=False).ids
-        return self._known[text]
+        return self._tokenizer.encode(text, add_special_tokens=False).ids
 
     def labelled(self, document: Document) -> Labelled:
         """The rendering that LLaVA training uses, with words in the place of the picture."""

@@ -43,9 +43,7 @@ def pretrain_language(
     model = LlamaForCausalLM(LlamaConfig(**CONFIG))
     set_attention_start(model)
     batches = _batches(encoder, Random(seed), steps)
-    minimise(
-        [model], lambda n: answer_loss(model, *next(batches)), steps, RATE, late_decay, report
-    )
+    minimise([model], lambda n: answer_loss(model, *next(batches)), steps, RATE, late_decay, report)
     return model
 
 

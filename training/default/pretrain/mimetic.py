@@ -1,8 +1,8 @@
 """Initial weights with which a small Llama learns to look things up.
 
-From a plain random start the model stays a bag of words for most of the run: it has to discover, all
-at once, heads that find the right item and heads that know what stands beside it. Both are put there
-as initial values; nothing is frozen. After Trockman and Kolter, arXiv 2305.09828.
+From a plain random start the model stays a bag of words for most of the run: it has to discover,
+all at once, heads that find the right item and heads that know what stands beside it. Both are put
+there as initial values; nothing is frozen. After Trockman and Kolter, arXiv 2305.09828.
 
 Shapes: D width, H width of a head.
 """

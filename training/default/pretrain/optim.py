@@ -16,7 +16,7 @@ class Muon(torch.optim.Optimizer):
     """Orthogonalised momentum for hidden matrices.
 
     The update is Nesterov momentum with its singular values set to about 1, scaled so that its size
-    resembles AdamW's. Source: K. Jordan et al., "Muon" (2024); scale of Liu et al., arXiv 2502.16982.
+    resembles AdamW's. Source: Jordan et al., "Muon" (2024); scale of Liu et al., arXiv 2502.16982.
     """
 
     def __init__(

@@ -58,7 +58,7 @@ def _train(sentences: Iterator[str]) -> dict[str, Any]:
 
 def _layout(vocab: dict[str, int], merges: list[list[str]]) -> dict[str, Any]:
     """Llama's file: a space before the text, `▁` for spaces, bytes for what has no piece."""
-    added = {**{piece: vocab[piece] for piece in CONTROL}}
+    added = {piece: vocab[piece] for piece in CONTROL}
     added |= {piece: len(vocab) + i for i, piece in enumerate(EXTRA)}
     return {
         "version": "1.0",
@@ -73,7 +73,7 @@ def _layout(vocab: dict[str, int], merges: list[list[str]]) -> dict[str, Any]:
             ],
         },
         "pre_tokenizer": None,
-        "post_processor": None,
+        "post_processor": _begin_with("<s>", vocab["<s>"]),
         "decoder": {
             "type": "Sequence",
             "decoders": [
@@ -95,6 +95,18 @@ def _layout(vocab: dict[str, int], merges: list[list[str]]) -> dict[str, Any]:
             "vocab": vocab,
             "merges": merges,
         },
+    }
+
+
+def _begin_with(token: str, number: int) -> dict[str, Any]:
+    """Puts the control token before each text, as Llama's own file does."""
+    first = [{"SpecialToken": {"id": token, "type_id": i}} for i in range(2)]
+    text = [{"Sequence": {"id": name, "type_id": i}} for i, name in enumerate("AB")]
+    return {
+        "type": "TemplateProcessing",
+        "single": [first[0], text[0]],
+        "pair": [first[0], text[0], first[1], text[1]],
+        "special_tokens": {token: {"id": token, "ids": [number], "tokens": [token]}},
     }
 
 

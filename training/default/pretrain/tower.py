@@ -90,8 +90,8 @@ class Contrast(nn.Module):
 class Examples:
     """Groups of similar scenes with their pictures (uint8, GROUP to a group) and caption ids."""
 
-    def __init__(self, encoder: Encoder, rng: Random, scenes: int) -> None:
-        self.groups = [similar_scenes(rng) for _ in range(max(GROUPS_A_STEP, scenes // GROUP))]
+    def __init__(self, encoder: Encoder, rng: Random, groups: int) -> None:
+        self.groups = [similar_scenes(rng) for _ in range(groups)]
         pictures = [photograph(scene, rng) for group in self.groups for scene in group]
         self.pictures = torch.from_numpy(np.stack(pictures))
         ids = [torch.tensor(encoder.ids(caption(s))) for group in self.groups for s in group]
@@ -125,16 +125,13 @@ def normalised(pictures_NHWC: Tensor) -> Tensor:
 
 
 def pretrain_tower(
-    tokenizer_json: Path,
-    seed: int,
-    steps: int,
-    report: Callable[[int, float], None],
-    scenes: int = SCENES,
+    tokenizer_json: Path, seed: int, steps: int, report: Callable[[int, float], None]
 ) -> CLIPVisionModel:
     """A tower whose class token tells scenes apart that differ in one word of their caption."""
     torch.manual_seed(seed)
     rng, encoder = Random(seed), Encoder(tokenizer_json)
-    examples, model = Examples(encoder, rng, scenes), Contrast()
+    groups = min(SCENES // GROUP, steps * GROUPS_A_STEP)  # a short run needs no more
+    examples, model = Examples(encoder, rng, groups), Contrast()
 
     def loss_at(n: int) -> Tensor:
         easy, small = n < EASY_SHARE * steps, n % SMALL_EVERY == SMALL_EVERY - 1
