@@ -8,6 +8,7 @@ import json
 import math
 import shlex
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
@@ -245,7 +246,9 @@ class Stage:
             num_threads=config.num_threads or None,
         )
         kinds = evaluate.categories(Path(config.evaluations[name]))
-        return evaluate.exact_answers(self.model, loader, kinds, torch.device(config.device))
+        began = time.perf_counter()
+        score = evaluate.exact_answers(self.model, loader, kinds, torch.device(config.device))
+        return score | {"seconds": time.perf_counter() - began}
 
     def finish(self) -> dict[str, Any]:
         """Evaluates, exports the model to `model/` and writes `summary.json`."""
@@ -262,9 +265,12 @@ class Stage:
     def _summary(self, results: dict[str, Any]) -> dict[str, Any]:
         lines = (self.folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
         records = [report.StepRecord(**json.loads(line)) for line in lines]
+        totals = report.totals(records, self.config.log_every)
+        measuring = sum(result["seconds"] for result in results.values())
         return {
             "stage": self.folder.name,
-            **report.totals(records, self.config.log_every),
+            **totals,
+            "seconds": totals["train_seconds"] + measuring,
             **{f"{name}_exact": result["exact"] for name, result in results.items()},
             "empty_steps": self.progress.empty_steps,
             "bad_steps": self.progress.bad_steps,
