@@ -48,6 +48,7 @@ def run_stage(config: TrainConfig) -> dict[str, Any]:
     """
     if config.threads:
         torch.set_num_threads(config.threads)
+    torch.manual_seed(config.seed)
     dataset = open_dataset(config, config.data)
     tests = {name: open_dataset(config, file) for name, file in config.evaluations.items()}
     schedule = plan_steps(config, dataset)
@@ -283,9 +284,14 @@ class Stage:
 
 
 def endless(loader: DataLoader) -> Iterator[Batch]:
-    """Epoch after epoch."""
+    """Epoch after epoch, without a trace in torch's generator.
+
+    torch draws a seed for worker processes whenever a pass starts; a resumed run starts one more.
+    """
     while True:
-        yield from loader
+        with torch.random.fork_rng(devices=[]):
+            batches = iter(loader)
+        yield from batches
 
 
 def ask_command(config: TrainConfig) -> str:

@@ -54,7 +54,7 @@ def tiny(changes: Changes) -> list[TrainConfig]:
         "images": str(world / "images"),
         "clip": 1.0,
         "max_length": 512,
-        "threads": 2,
+        "threads": 1,
         "save_every": 50,
         "log_every": 25,
     }
