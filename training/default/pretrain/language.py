@@ -6,6 +6,7 @@ Shapes: B documents, T tokens, D width, V vocabulary.
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +23,7 @@ BATCH = 12  # documents
 RATE = 2e-3
 POOL = 16  # batches drawn at once and sorted by length: little padding
 
-CONFIG = {
+CONFIG: dict[str, Any] = {
     "vocab_size": VOCABULARY,
     "hidden_size": 128,
     "intermediate_size": 344,

@@ -6,6 +6,7 @@ Shapes: N pictures = captions, C caption tokens, D width.
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,7 +33,7 @@ SMALL_EVERY = 4  # every fourth step sees pictures of half the size, as position
 WIDTH = 128
 LONGEST_CAPTION = 64  # tokens
 
-CONFIG = {
+CONFIG: dict[str, Any] = {
     "hidden_size": WIDTH,
     "intermediate_size": 4 * WIDTH,
     "num_hidden_layers": 4,
