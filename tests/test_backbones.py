@@ -14,16 +14,21 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
-from torch import Tensor
-from transformers import AutoTokenizer, CLIPVisionModel, LlamaConfig, LlamaForCausalLM
+from transformers import (
+    AutoTokenizer,
+    CLIPVisionConfig,
+    CLIPVisionModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+)
 
 from llava_fast.training.default import BACKBONES, pretrain
 from llava_fast.training.default.pretrain import language, texts, tower
+from llava_fast.training.default.pretrain.check import check_language, check_tower
 from llava_fast.training.default.pretrain.documents import EOS, IGNORED, Encoder
 from llava_fast.training.default.pretrain.mimetic import LOOK_BACK, set_attention_start
 from llava_fast.training.default.pretrain.optim import cosine, late_decay, orthogonalised
 from llava_fast.training.default.pretrain.tokenizer import write_tokenizer
-from llava_fast.training.default.render import photograph
 from llava_fast.training.default.scenes import COLOUR_NAMES, SHAPES, random_scene
 
 MAKE = {"vision": tower.pretrain_tower, "lm": language.pretrain_language}
@@ -54,35 +59,27 @@ def test_the_shipped_backbones_are_complete_and_small() -> None:
 
 def test_the_shipped_language_model_answers_about_scenes_in_words() -> None:
     model = LlamaForCausalLM.from_pretrained(BACKBONES / "lm")
-    accuracy = language.question_accuracy(model, BACKBONES / "tokenizer.json", questions=150)
+    accuracy = check_language(model, BACKBONES / "tokenizer.json", questions=150)
     assert len(accuracy) == 7
     assert np.mean(list(accuracy.values())) > 0.95, accuracy
 
 
-@torch.no_grad()
 def test_the_shipped_tower_sees_colour_and_shape_in_each_cell() -> None:
-    """A ridge probe on the features LLaVA uses: the mean of a cell's four patches."""
-    rng = Random(11)
-    scenes = [random_scene(rng, held_pairs=True) for _ in range(360)]
-    pictures = torch.from_numpy(np.stack([photograph(scene, rng) for scene in scenes]))
     model = CLIPVisionModel.from_pretrained(BACKBONES / "vision")
-    states = model(tower.normalised(pictures), output_hidden_states=True).hidden_states[-2]
-    cells = states[:, 1:].unflatten(1, (3, 2, 3, 2)).mean((2, 4)).flatten(1, 2)
-    things = [(cells[i, t.cell], t) for i, scene in enumerate(scenes) for t in scene]
-    features = torch.stack([feature for feature, _ in things])
-    colours = torch.tensor([COLOUR_NAMES.index(thing.colour) for _, thing in things])
-    shapes = torch.tensor([SHAPES.index(thing.shape) for _, thing in things])
-    assert probe_accuracy(features, colours) > 0.97
-    assert probe_accuracy(features, shapes) > 0.93
+    accuracy = check_tower(model, BACKBONES / "tokenizer.json", pictures=360)
+    assert accuracy["colour"] > 0.97
+    assert accuracy["shape"] > 0.93
 
 
-def probe_accuracy(features: Tensor, labels: Tensor) -> float:
-    x = torch.cat([features, torch.ones(len(features), 1)], 1)
-    y = torch.nn.functional.one_hot(labels).float()
-    cut = 2 * len(x) // 3
-    gram = x[:cut].T @ x[:cut] + 0.1 * torch.eye(x.shape[1])
-    weights = torch.linalg.solve(gram, x[:cut].T @ y[:cut])
-    return ((x[cut:] @ weights).argmax(1) == labels[cut:]).float().mean().item()
+def test_the_checks_fail_for_backbones_that_know_nothing() -> None:
+    torch.manual_seed(0)
+    lm = LlamaForCausalLM(LlamaConfig(**language.CONFIG))
+    answers = check_language(lm, BACKBONES / "tokenizer.json", questions=40)
+    assert max(answers.values()) < 0.2
+    blank = CLIPVisionModel(CLIPVisionConfig(**tower.CONFIG))
+    torch.nn.init.zeros_(blank.get_parameter("embeddings.patch_embedding.weight"))
+    seen = check_tower(blank, BACKBONES / "tokenizer.json", pictures=60)
+    assert max(seen.values()) < 0.5
 
 
 @given(st.text(max_size=60))
@@ -217,6 +214,8 @@ def test_a_short_run_writes_everything(tmp_path: Path) -> None:
     ]
     assert any(line.startswith("lm: step 2 of 2, loss ") for line in lines)
     assert any(line.startswith("vision: saved after ") for line in lines)
+    assert any(line.startswith("lm: right colour ") for line in lines)
+    assert any(line.startswith("vision: right colour ") for line in lines)
 
 
 def test_a_part_that_fails_ends_the_other() -> None:

@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import save_file
 from transformers import LlamaForCausalLM, PreTrainedModel
 
+from .check import check_language, check_tower
 from .language import STEPS as LANGUAGE_STEPS
 from .language import pretrain_language
 from .tokenizer import write_tokenizer
@@ -19,7 +20,7 @@ from .tower import STEPS as TOWER_STEPS
 from .tower import pretrain_tower
 
 Say = Callable[[str], None]
-MAKERS = {"vision": pretrain_tower, "lm": pretrain_language}
+PARTS = {"vision": (pretrain_tower, check_tower), "lm": (pretrain_language, check_language)}
 
 
 def run(
@@ -78,9 +79,12 @@ def make(name: str, out: Path, seed: int, steps: int, say: Say) -> None:
             f"{minutes:.1f} min, about {left:.0f} min left"
         )
 
-    model = MAKERS[name](out / "tokenizer.json", seed, steps, report)
+    train, check = PARTS[name]
+    model = train(out / "tokenizer.json", seed, steps, report)
     _save(model, out / name)
     say(f"{name}: saved after {(time.monotonic() - started) / 60:.1f} min")
+    right = check(model, out / "tokenizer.json")
+    say(f"{name}: right " + ", ".join(f"{kind} {share:.3f}" for kind, share in right.items()))
 
 
 def _save(model: PreTrainedModel, folder: Path) -> None:

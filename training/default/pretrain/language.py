@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from .documents import BOS, EOS, IGNORED, Encoder, Labelled, collate
+from .documents import BOS, EOS, IGNORED, Encoder, collate
 from .mimetic import set_attention_start
 from .optim import late_decay, minimise
-from .texts import test_document, training_document
+from .texts import training_document
 from .tokenizer import VOCABULARY
 
 STEPS = 10_351
@@ -68,25 +68,3 @@ def answer_loss(model: LlamaForCausalLM, ids_BT: Tensor, labels_BT: Tensor) -> T
     kept = targets_BT != IGNORED
     logits_RV = model.lm_head(hidden_BTD[:, :-1][kept])
     return nn.functional.cross_entropy(logits_RV, targets_BT[kept])
-
-
-@torch.no_grad()
-def question_accuracy(
-    model: LlamaForCausalLM, tokenizer_json: Path, questions: int = 600
-) -> dict[str, float]:
-    """Share of exactly right answers, by kind, to short questions about scenes in words."""
-    encoder, rng = Encoder(tokenizer_json), Random(99)
-    right: dict[str, list[bool]] = {}
-    for _ in range(questions):
-        document = test_document(rng)
-        kind = document.exchanges[0].kind
-        right.setdefault(kind, []).append(_all_right(model, encoder.labelled(document)))
-    return {kind: sum(hits) / len(hits) for kind, hits in sorted(right.items())}
-
-
-def _all_right(model: LlamaForCausalLM, document: Labelled) -> bool:
-    """Whether greedy decoding would give this answer: every supervised token is the arg-max."""
-    ids_BT, labels_BT = (torch.tensor([part]) for part in document)
-    best_BT = model(input_ids=ids_BT).logits[:, :-1].argmax(-1)
-    kept = labels_BT[:, 1:] != IGNORED
-    return bool((best_BT == labels_BT[:, 1:])[kept].all())

@@ -86,7 +86,7 @@ def _dialogue(scene: Scene, rng: Random, easy: bool) -> list[Exchange]:
     return drill(scene, rng, EASY_DRILLS if easy else DRILLS) or conversation(scene, rng)[:1]
 
 
-def test_document(rng: Random) -> Document:
+def question_document(rng: Random) -> Document:
     """One short question about a scene of up to four things in any form of words."""
     scene = random_scene(rng, held_pairs=True)
     return Document(scene_in_words(scene, rng), tuple(conversation(scene, rng)[:1]))

@@ -93,9 +93,12 @@ class Examples:
 
     def __init__(self, encoder: Encoder, rng: Random, groups: int) -> None:
         self.groups = [similar_scenes(rng) for _ in range(groups)]
-        pictures = [photograph(scene, rng) for group in self.groups for scene in group]
-        self.pictures = torch.from_numpy(np.stack(pictures))
-        ids = [torch.tensor(encoder.ids(caption(s))) for group in self.groups for s in group]
+        scenes = [scene for group in self.groups for scene in group]
+        pictures = np.empty((len(scenes), SIZE, SIZE, 3), np.uint8)
+        for number, scene in enumerate(scenes):
+            pictures[number] = photograph(scene, rng)
+        self.pictures = torch.from_numpy(pictures)
+        ids = [torch.tensor(encoder.ids(caption(scene))) for scene in scenes]
         self.ids = nn.utils.rnn.pad_sequence(ids, batch_first=True, padding_value=encoder.pad_id)
         self.all = list(range(len(self.groups)))
         easy = [i for i in self.all if len(self.groups[i][0]) <= 2]
