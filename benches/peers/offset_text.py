@@ -28,9 +28,9 @@ def _label(text: str, encoding: Encoding) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _answers(text: str) -> list[tuple[int, int]]:
-    """Character spans of the answers with their STOP."""
+    """Character spans of the answers, each with the space before it and its STOP."""
     spans, position = [], 0
     while (found := text.find(ANSWER, position)) >= 0:
         position = text.index(STOP, found) + len(STOP)
-        spans.append((found + len(ANSWER), position))
+        spans.append((found + len(ANSWER) - 1, position))
     return spans
