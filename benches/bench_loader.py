@@ -15,6 +15,7 @@ from llava_fast import DataLoader, ImageConfig, LlavaDataset, Tokenizer
 from benches.conftest import Compare
 from benches.gates import Gate, identical, within_grey_levels
 from benches.peers import llava_loader, llava_text, processors
+from benches.pictures import jpegs
 from benches.records import TOKENIZER, write_dataset
 
 BATCH = 16
@@ -24,7 +25,7 @@ MAX_LENGTH = 4096
 PEERS: dict[str, tuple[Callable[[], processors.Process], Gate]] = {
     "CLIPImageProcessorPil": (lambda: processors.pillow_processor("pad"), identical),
     "torchvision processor": (
-        lambda: processors.torchvision_processor("pad", processors.decode_torchvision),
+        lambda: processors.faster_torchvision("pad", jpegs(8))[1],
         within_grey_levels(most=2, share=0.01),
     ),
 }
@@ -53,7 +54,7 @@ def bench_loader(compare: Compare, data: Path, count: int, processor: str, worke
     ours = _ours(data, threads=max(workers, 1))
     image_id = tokenizer.convert_tokens_to_ids("<image>")
     compare(
-        f"batch {BATCH}, pad, {workers} workers, LLaVA dataset with {processor}",
+        f"pad, {workers} workers, LLaVA with {processor}",
         ours=lambda: list(ours),
         peer=lambda: list(peer),
         gate=gate,

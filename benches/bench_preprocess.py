@@ -1,7 +1,5 @@
 """JPEG bytes to `pixel_values`, against the two image processors of transformers."""
 
-import functools
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -51,10 +49,10 @@ def bench_torchvision_processor(
     compare: Compare, files: Sequence[bytes], pool: ThreadPoolExecutor, mode: str, threads: int
 ) -> None:
     pytest.importorskip("torchvision")
-    decoder, process = _faster_decoder(mode, files)
+    decoder, process = processors.faster_torchvision(mode, files)
     peer = processors.threaded(process, pool, threads)
     compare(
-        f"{mode}, {_threads(threads)}, CLIPImageProcessor (torchvision), decoded by {decoder}",
+        f"{mode}, {_threads(threads)}, torchvision processor, {decoder} decodes",
         ours=_ours(files, mode, threads),
         peer=lambda: peer(files),
         gate=within_grey_levels(most=2, share=0.01),
@@ -70,21 +68,3 @@ def _threads(count: int) -> str:
 def _ours(files: Sequence[bytes], mode: str, threads: int):
     processor = ImageProcessor(ImageConfig(mode=mode), num_threads=threads)
     return lambda: processor(list(files), return_tensors="pt")
-
-
-@functools.cache
-def _faster_decoder(mode: str, files: tuple[bytes, ...]) -> tuple[str, processors.Process]:
-    """Users decode with Pillow or with torchvision: the peer gets what is faster here."""
-    candidates = {
-        "Pillow": processors.torchvision_processor(mode, processors.decode_pillow),
-        "torchvision": processors.torchvision_processor(mode, processors.decode_torchvision),
-    }
-    best = {name: min(_seconds(candidates[name], files) for _ in range(3)) for name in candidates}
-    name = min(best, key=best.__getitem__)
-    return name, candidates[name]
-
-
-def _seconds(process: processors.Process, files: Sequence[bytes]) -> float:
-    start = time.process_time()
-    process(files)
-    return time.process_time() - start

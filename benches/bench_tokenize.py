@@ -35,7 +35,7 @@ def bench_llava_rule(
 ) -> None:
     peer = fast_tokenizer()
     compare(
-        "v1, 1 thread, LLaVA's three passes over a fast tokenizer",
+        "v1, 1 thread, LLaVA's three passes",
         ours=lambda: _ours(conversations, tokenizer),
         peer=lambda: [llava_text.encode(record, peer) for record in conversations],
         gate=identical,
@@ -49,7 +49,7 @@ def bench_llava_rule(
 def bench_offsets(compare: Compare, conversations: tuple[dict, ...], tokenizer: Tokenizer) -> None:
     peer = PeerTokenizer.from_file(str(TOKENIZER / "tokenizer.json"))
     compare(
-        "v1, 1 thread, tokenizers.encode_batch and offsets",
+        "v1, 1 thread, encode_batch and offsets",
         ours=lambda: _ours(conversations, tokenizer),
         peer=lambda: offset_text.encode(conversations, peer),
         gate=identical,

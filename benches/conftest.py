@@ -17,7 +17,9 @@ NOTES: list[str] = []
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("benches")
-    group.addoption("--results", type=Path, default=results.RESULTS, help="folder for the JSON")
+    group.addoption(
+        "--results", type=Path, help="folder for the JSON; benches/results if not quick"
+    )
     group.addoption("--pairs", type=int, default=7, help="samples of each side")
     group.addoption("--quick", action="store_true", help="small inputs: a check, not a measurement")
 
@@ -89,6 +91,10 @@ def _note(entry: results.Entry, measured: timing.Comparison, difference: str) ->
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     folder = session.config.getoption("results")
+    if folder is None and not session.config.getoption("quick"):
+        folder = results.RESULTS
+    if folder is None:
+        return
     for bench, entries in ENTRIES.items():
         results.write(folder, bench, entries)
 

@@ -24,7 +24,7 @@ SIZES = {
     (640, 640): 1,
     (375, 500): 1,
 }
-NOISE = 12.5
+NOISE = 14.0
 
 
 @functools.cache
