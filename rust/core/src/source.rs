@@ -79,3 +79,56 @@ fn unreadable(error: &io::Error) -> Error {
 fn fault(cause: &str) -> Error {
     ImageFault::Unreadable(cause.to_owned()).into()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+    use std::path::PathBuf;
+
+    use super::read_image;
+
+    fn folder(name: &str) -> PathBuf {
+        let folder = std::env::temp_dir().join(format!("llava_fast_{}_{name}", std::process::id()));
+        fs::create_dir_all(folder.join("root/sub")).expect("temporary folder");
+        fs::write(folder.join("secret"), b"secret").expect("write");
+        fs::write(folder.join("root/sub/a.jpg"), b"picture").expect("write");
+        folder
+    }
+
+    #[test]
+    fn files_of_the_folder_are_read_and_others_are_not() {
+        let folder = folder("beneath");
+        let root = folder.join("root");
+        symlink("sub/a.jpg", root.join("inside")).expect("link");
+        symlink(folder.join("secret"), root.join("outside")).expect("link");
+        let read = |path: &str| read_image(Some(&root), path).map_err(|error| error.to_string());
+        for path in ["sub/a.jpg", "./sub/a.jpg", "inside"] {
+            assert_eq!(read(path).as_deref(), Ok(&b"picture"[..]), "{path}");
+        }
+        let absolute = folder.join("secret").display().to_string();
+        for (path, cause) in [
+            ("../secret", "leaves the image folder"),
+            ("sub/../../secret", "leaves the image folder"),
+            (absolute.as_str(), "leaves the image folder"),
+            ("outside", "leaves the image folder through a link"),
+            ("sub", "is a directory"),
+            ("sub/b.jpg", "no such file"),
+            ("sub/a.jpg/b", "a parent is not a directory"),
+        ] {
+            assert_eq!(read(path), Err(cause.to_owned()), "{path}");
+        }
+        assert_eq!(read_image(None, &absolute).expect("no root, no limits"), b"secret");
+        fs::remove_dir_all(folder).expect("remove");
+    }
+
+    #[test]
+    fn a_huge_file_is_refused() {
+        let folder = folder("huge");
+        let file = fs::File::create(folder.join("root/huge")).expect("create");
+        file.set_len((64 << 20) + 1).expect("sparse file");
+        let error = read_image(Some(&folder.join("root")), "huge").expect_err("too large");
+        assert_eq!(error.to_string(), "image refused: the file is larger than 64 MiB");
+        fs::remove_dir_all(folder).expect("remove");
+    }
+}

@@ -3,8 +3,7 @@
 mod arrays;
 mod dataset;
 mod errors;
-mod stream;
-mod text;
+mod image;
 
 use pyo3::pymodule;
 
@@ -19,6 +18,9 @@ mod _rust {
     use super::stream::{Epoch, Stream};
     #[pymodule_export]
     use super::text::{Tokenizer, encode, encode_prompt, templates};
+
+    #[pymodule_export]
+    use super::image::{ImagePipeline, decode_image, decode_image_file};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -24,6 +24,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Rgb8> {
     let header = &picture.header;
     let (width, height) = (header.width, header.height);
     let converter = Converter::new(header, picture.palette)?;
+    check_length(&picture)?;
     let mut pixels = allocate(width * height * 3)?;
     let mut reader = open(&picture)?;
     if header.interlaced {
@@ -37,6 +38,17 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Rgb8> {
         }
     }
     Ok(Rgb8 { width, height, pixels })
+}
+
+/// Fails before anything is allocated if the data cannot hold the picture: deflate shrinks to a
+/// 1032nd at best.
+fn check_length(picture: &Picture<'_>) -> Result<()> {
+    let Picture { header, stream, .. } = picture;
+    let bits = header.colour.channels() * usize::from(header.depth);
+    if stream.len() * 1032 < (header.width * bits).div_ceil(8) * header.height {
+        return Err(truncated("too few pixel data for its size"));
+    }
+    Ok(())
 }
 
 type Reader<'a> = png::Reader<Cursor<&'a [u8]>>;

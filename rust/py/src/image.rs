@@ -1,0 +1,130 @@
+//! Pictures: file bytes or pixels in, arrays out.
+
+use std::path::Path;
+
+use llava_fast_core::image::{self, Batch, ImageConfig, Mode, Output, Pixels, Rgb8, Source};
+use llava_fast_core::{Error, source};
+use numpy::ndarray::Array3;
+use numpy::{
+    IntoPyArray, PyArray2, PyArray3, PyArrayMethods, PyReadonlyArray3, PyUntypedArrayMethods,
+};
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
+
+use crate::errors::to_python;
+
+/// `decode_image(bytes)`: `(H, W, 3)` uint8.
+#[pyfunction]
+pub fn decode_image(py: Python<'_>, data: PyBackedBytes) -> PyResult<Bound<'_, PyArray3<u8>>> {
+    to_array(py, py.detach(|| image::decode(&data)).map_err(to_python)?)
+}
+
+/// `decode_image_file(path)`: `(H, W, 3)` uint8; an error names the path.
+#[pyfunction]
+pub fn decode_image_file<'py>(py: Python<'py>, path: &str) -> PyResult<Bound<'py, PyArray3<u8>>> {
+    let read = || source::read_image(None::<&Path>, path).and_then(|bytes| image::decode(&bytes));
+    to_array(py, py.detach(read).map_err(|error| to_python(error.in_image(path)))?)
+}
+
+fn to_array(py: Python<'_>, image: Rgb8) -> PyResult<Bound<'_, PyArray3<u8>>> {
+    let shape = (image.height, image.width, 3);
+    let array = Array3::from_shape_vec(shape, image.pixels)
+        .map_err(|error| PyValueError::new_err(error.to_string()))?;
+    Ok(array.into_pyarray(py))
+}
+
+/// Model input from pictures, a batch at a time.
+#[pyclass(frozen, module = "llava_fast._rust")]
+pub struct ImagePipeline {
+    config: ImageConfig,
+    output: Output,
+}
+
+#[pymethods]
+impl ImagePipeline {
+    #[new]
+    fn new(
+        size: usize,
+        mode: &str,
+        patch_size: usize,
+        mean: [f32; 3],
+        std: [f32; 3],
+        output: &str,
+    ) -> PyResult<Self> {
+        let mode = match mode {
+            "crop" => Mode::Crop,
+            "pad" => Mode::Pad,
+            other => return Err(unknown("mode", other, "crop, pad")),
+        };
+        let output = match output {
+            "pixel_values" => Output::Values,
+            "pixel_patches" => Output::Patches,
+            other => return Err(unknown("output", other, "pixel_values, pixel_patches")),
+        };
+        let config = ImageConfig::new(size, mode, patch_size, mean, std).map_err(to_python)?;
+        Ok(Self { config, output })
+    }
+
+    /// Bytes, paths and `(H, W, 3)` uint8 arrays in; the batch and the `(N, 2)` int64 sizes out.
+    fn process<'py>(
+        &self,
+        py: Python<'py>,
+        images: Vec<Bound<'py, PyAny>>,
+        num_threads: usize,
+    ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyArray2<i64>>)> {
+        let sources = images
+            .iter()
+            .enumerate()
+            .map(|(index, image)| picture(index, image))
+            .collect::<PyResult<Vec<_>>>()?;
+        let run = || image::process(&sources, &self.config, self.output, num_threads);
+        let Batch { pixels, sizes } = py.detach(run).map_err(to_python)?;
+        let size_array = sizes.into_flattened().into_pyarray(py).reshape([sources.len(), 2])?;
+        Ok((self.batch(py, pixels, sources.len())?, size_array))
+    }
+}
+
+impl ImagePipeline {
+    fn batch<'py>(
+        &self,
+        py: Python<'py>,
+        pixels: Pixels,
+        count: usize,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let ImageConfig { size, .. } = self.config;
+        let array = match pixels {
+            Pixels::Values(values) => {
+                values.into_pyarray(py).reshape([count, 3, size, size])?.into_any()
+            }
+            Pixels::Patches(bytes) => {
+                let shape = [count, self.config.image_tokens(), self.config.patch_row()];
+                bytes.into_pyarray(py).reshape(shape)?.into_any()
+            }
+        };
+        Ok(array)
+    }
+}
+
+fn unknown(name: &str, got: &str, expected: &str) -> PyErr {
+    to_python(Error::Argument(format!("{name}: got `{got}`, expected one of {expected}")))
+}
+
+fn picture(index: usize, image: &Bound<'_, PyAny>) -> PyResult<Source<PyBackedBytes>> {
+    if let Ok(path) = image.extract::<String>() {
+        return Ok(Source::File(path));
+    }
+    if let Ok(array) = image.extract::<PyReadonlyArray3<'_, u8>>() {
+        let [height, width, channels] = [0, 1, 2].map(|axis| array.shape()[axis]);
+        if channels == 3 {
+            let pixels = array.as_array().iter().copied().collect();
+            return Ok(Source::Pixels(Rgb8::new(width, height, pixels).map_err(to_python)?));
+        }
+    } else if let Ok(data) = image.extract::<PyBackedBytes>() {
+        return Ok(Source::Bytes(data));
+    }
+    Err(PyTypeError::new_err(format!(
+        "images[{index}]: got {}, expected bytes, a path, a PIL image or an (H, W, 3) uint8 array",
+        image.get_type()
+    )))
+}
