@@ -54,13 +54,11 @@ fn check_length(picture: &Picture<'_>) -> Result<()> {
 type Reader<'a> = png::Reader<Cursor<&'a [u8]>>;
 
 fn open<'a>(picture: &'a Picture<'_>) -> Result<Reader<'a>> {
-    let mut decoder = png::Decoder::new_with_limits(
-        Cursor::new(&picture.stream[..]),
-        // Two rows of at most 65535 pixels of 8 bytes and a window of 32 KiB; the header is checked.
-        png::Limits { bytes: 64 << 20 },
-    );
+    let mut options = png::DecodeOptions::default();
+    options.set_ignore_adler32(false);
+    options.set_ignore_crc(true); // checked while the stream was built
+    let mut decoder = png::Decoder::new_with_options(Cursor::new(&picture.stream[..]), options);
     decoder.set_transformations(png::Transformations::IDENTITY);
-    decoder.ignore_checksums(true);
     decoder.read_info().map_err(|error| in_stream(&error))
 }
 
