@@ -145,6 +145,7 @@ class _HandsOut(_BaseDataLoaderIter):
         batch = super().__next__()
         self._sampler_iter.handed_out()
         if isinstance(batch, BatchOfWorker):
+            assert isinstance(self._dataset, LlavaDataset)
             self._dataset.note_bad(batch.bad)
             return dict(batch)
         return batch

@@ -56,7 +56,7 @@ class PlanSampler(BatchSampler):
     `BatchSampler` whose `sampler` is itself because that is where frameworks look for `set_epoch`.
     """
 
-    batch_size = None
+    batch_size = None  # type: ignore[assignment]
     drop_last = False
 
     def __init__(
@@ -71,7 +71,7 @@ class PlanSampler(BatchSampler):
         self.position = self._next
 
     @property
-    def sampler(self) -> "PlanSampler":
+    def sampler(self) -> "PlanSampler":  # type: ignore[override]
         """Itself."""
         return self
 

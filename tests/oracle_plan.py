@@ -1,0 +1,102 @@
+"""The stream of an epoch, the slow and obvious way."""
+
+MASK = 2**64 - 1
+GOLDEN = 0x9E3779B97F4A7C15
+LOOK_AHEAD = 256
+
+
+def splitmix64(key: int, counter: int) -> int:
+    z = (key + GOLDEN * (counter + 1)) & MASK
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 & MASK
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EB & MASK
+    return z ^ (z >> 31)
+
+
+def epoch_key(fingerprint: int, seed: int, epoch: int) -> int:
+    key = 0
+    for part in (fingerprint, seed, epoch):
+        key = splitmix64(key ^ part, 0)
+    return key
+
+
+def order(lengths, key, shuffle):
+    usable = [i for i, length in enumerate(lengths) if length]
+    return sorted(usable, key=lambda i: splitmix64(key, i)) if shuffle else usable
+
+
+def look_ahead(records, lengths, room):
+    packs, waiting = [], list(records)
+    while waiting:
+        pack = [waiting.pop(0)]
+        window = waiting[: LOOK_AHEAD - 1]
+        left = room - lengths[pack[0]]
+        while fits := [i for i in window if lengths[i] <= left]:
+            best = max(fits, key=lambda i: lengths[i])  # the first of equals
+            pack.append(best)
+            window.remove(best)
+            waiting.remove(best)
+            left -= lengths[best]
+        packs.append(pack)
+    return packs
+
+
+def best_fit(records, lengths, room):
+    packs, left, used = [], [], []
+    clock = 0
+    for i in sorted(records, key=lambda i: -lengths[i]):
+        clock += 1
+        fits = [p for p in range(len(packs)) if left[p] >= lengths[i]]
+        if not fits:
+            packs.append([])
+            left.append(room)
+            used.append(0)
+            fits = [len(packs) - 1]
+        tightest = min(fits, key=lambda p: (left[p], -used[p]))  # of equals the one used last
+        packs[tightest].append(i)
+        left[tightest] -= lengths[i]
+        used[tightest] = clock
+    place = {i: n for n, i in enumerate(records)}
+    return [sorted(pack, key=place.__getitem__) for pack in packs]
+
+
+def split_longest(packs, lengths, want):
+    packs = list(packs)
+    while len(packs) < want and any(len(pack) > 1 for pack in packs):
+        sizes = [sum(lengths[i] for i in p) if len(p) > 1 else 0 for p in packs]
+        longest = sizes.index(max(sizes))
+        pack, total = packs[longest], sizes[longest]
+        cut = 1
+        while cut < len(pack) - 1 and 2 * sum(lengths[i] for i in pack[:cut]) < total:
+            cut += 1
+        packs[longest : longest + 1] = [pack[:cut], pack[cut:]]
+    return packs
+
+
+def count(lengths, tokens, seed, fingerprint, shuffle):
+    first = order(lengths, epoch_key(fingerprint, seed, 0), shuffle)
+    packs = len(look_ahead(first, lengths, tokens))
+    return min(int(packs * 101 // 100) + 1, len(first))
+
+
+def epoch(lengths, tokens, seed, fingerprint, number, shuffle=True):
+    """Packs of an epoch, before they are shared out."""
+    want = count(lengths, tokens, seed, fingerprint, shuffle)
+    key = epoch_key(fingerprint, seed, number)
+    records = order(lengths, key, shuffle)
+    packs = look_ahead(records, lengths, tokens)
+    for other in (best_fit, None):
+        if len(packs) <= want:
+            break
+        first = order(lengths, epoch_key(fingerprint, seed, 0), shuffle)
+        packs = other(records, lengths, tokens) if other else look_ahead(first, lengths, tokens)
+        ranking = sorted(range(len(packs)), key=lambda p: splitmix64(key, len(lengths) + p))
+        packs = [packs[p] for p in ranking]
+    return split_longest(packs, lengths, want)
+
+
+def rounds(packs, lengths, world):
+    """One list of `world` batches per step; the last round is dealt out again."""
+    out = [packs[i : i + world] for i in range(0, len(packs), world)]
+    last = split_longest(out[-1], lengths, world)
+    out[-1] = last + [[]] * (world - len(last))
+    return out
