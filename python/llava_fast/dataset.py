@@ -156,8 +156,11 @@ class LlavaDataset(Dataset[Batch]):
         if not isinstance(indices, Plan):
             return [self[index] for index in indices]
         self._refuse_second_sharding(indices)
-        ahead = indices.run.ahead if indices.run else None
-        batch, bad = ahead.take(indices, self._build) if ahead else self._build(indices)
+        run = indices.run
+        if run and run.ahead:
+            batch, bad = run.ahead.take(indices, run, self._build)
+        else:
+            batch, bad = self._build(indices)
         self.note_bad(bad)
         in_worker = get_worker_info() is not None
         return [BatchOfWorker(batch, bad) if bad and in_worker else batch]

@@ -135,8 +135,7 @@ class Run(Iterator[Plan]):
         self.steps = 0
         self._asked = 0
         self._handed_out = 0
-        self.last_built: int | None = None
-        self.ahead = ReadAhead(self, sampler.prefetch) if sampler.prefetch else None
+        self.ahead = ReadAhead(sampler.prefetch) if sampler.prefetch else None
 
     def __next__(self) -> Plan:
         if self._rest is None:
@@ -176,26 +175,25 @@ class ReadAhead:
     it is right behind a sharding or skipping sampler too.
     """
 
-    def __init__(self, run: Run, count: int) -> None:
-        self._run = run
+    def __init__(self, count: int) -> None:
         self._count = count
         self._stride = 1
         self._last: int | None = None
         self._pending: dict[int, Future[Built]] = {}
         self._thread: ThreadPoolExecutor | None = None
 
-    def take(self, plan: Plan, build: Callable[[Plan], Built]) -> Built:
-        """The batch of `plan`, built already or now."""
+    def take(self, plan: Plan, run: Run, build: Callable[[Plan], Built]) -> Built:
+        """The batch of `plan` in `run`, built already or now."""
         if self._last is not None and plan.step > self._last:
             self._stride = plan.step - self._last
         self._last = plan.step
         pending = self._pending.pop(plan.step, None)
         built = build(plan) if pending is None else None
-        self._submit(plan.step, build)
+        self._submit(plan.step, run, build)
         return built if pending is None else pending.result()
 
-    def _submit(self, step: int, build: Callable[[Plan], Built]) -> None:
-        last = min(step + self._stride * self._count + 1, self._run.steps)
+    def _submit(self, step: int, run: Run, build: Callable[[Plan], Built]) -> None:
+        last = min(step + self._stride * self._count + 1, run.steps)
         wanted = range(step + self._stride, last, self._stride)
         for unwanted in self._pending.keys() - set(wanted):
             self._pending.pop(unwanted).cancel()
@@ -203,4 +201,4 @@ class ReadAhead:
             if ahead not in self._pending:
                 if self._thread is None:
                     self._thread = ThreadPoolExecutor(1, "llava_fast-read-ahead")
-                self._pending[ahead] = self._thread.submit(build, self._run.plan(ahead))
+                self._pending[ahead] = self._thread.submit(build, run.plan(ahead))

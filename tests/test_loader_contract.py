@@ -1,0 +1,165 @@
+"""What torch and the frameworks above it expect of a DataLoader."""
+
+import inspect
+import time
+
+import pytest
+import torch
+from llava_fast import DataLoader
+from torch.utils.data import BatchSampler
+
+from tests import tiny_data
+from tests.tiny_data import PACK
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("contract")
+    tiny_data.write(folder, 40)
+    return tiny_data.dataset(folder)
+
+
+def ids(batches):
+    return [batch["input_ids"].tolist() for batch in batches]
+
+
+def test_it_is_a_torch_loader_that_can_be_taken_apart(dataset):
+    """Accelerate makes a new loader from these parts; `__iter__` would be lost."""
+    loader = DataLoader(dataset, pack_tokens=PACK)
+    assert isinstance(loader, torch.utils.data.DataLoader)
+    assert "__iter__" not in vars(DataLoader)
+    assert isinstance(loader.batch_sampler, BatchSampler)
+    assert loader.batch_sampler.sampler is loader.batch_sampler
+    again = torch.utils.data.DataLoader(
+        loader.dataset,
+        batch_sampler=DataLoader(dataset, pack_tokens=PACK).batch_sampler,
+        collate_fn=loader.collate_fn,
+    )
+    assert ids(again) == ids(loader)
+
+
+def test_another_sampler_gets_plain_samples(dataset):
+    plain = torch.utils.data.DataLoader(dataset, batch_size=2, collate_fn=list)
+    [first, second] = next(iter(plain))
+    assert torch.equal(first["input_ids"], dataset[0]["input_ids"])
+    assert second["pixel_values"].shape == (1, 3, 28, 28)
+    with pytest.raises(IndexError):
+        dataset[len(dataset)]
+    assert torch.equal(dataset[-1]["input_ids"], dataset[len(dataset) - 1]["input_ids"])
+
+
+def test_a_loader_dealt_out_by_someone_else(dataset):
+    """As BatchSamplerShard does: every W-th plan; read-ahead follows and builds nothing twice."""
+
+    class EverySecond:
+        def __init__(self, sampler):
+            self.sampler = sampler
+
+        def __iter__(self):
+            return (plan for number, plan in enumerate(self.sampler) if number % 2)
+
+    sampler = DataLoader(dataset, pack_tokens=PACK).batch_sampler
+    whole = ids(DataLoader(dataset, pack_tokens=PACK))
+    sharded = torch.utils.data.DataLoader(
+        dataset, batch_sampler=EverySecond(sampler), collate_fn=lambda batches: batches[0]
+    )
+    assert ids(sharded) == whole[1::2]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_sharded_twice_is_an_error(dataset, workers):
+    loader = DataLoader(dataset, batch_size=2, rank=0, world_size=2, num_workers=workers)
+    plans = list(loader.batch_sampler)[::2]
+    twice = torch.utils.data.DataLoader(
+        dataset, batch_sampler=plans, collate_fn=loader.collate_fn, num_workers=workers
+    )
+    with pytest.raises(ValueError, match="sharded twice"):
+        list(twice)
+    assert len(list(loader)) == len(loader)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "exactly one of batch_size and pack_tokens"),
+        ({"batch_size": 2, "pack_tokens": PACK}, "exactly one of batch_size and pack_tokens"),
+        ({"batch_size": 2, "format": "native"}, "needs pack_tokens"),
+        ({"batch_size": 2, "format": "jax"}, "format: got `jax`"),
+        ({"pack_tokens": 127}, "pack_tokens: got 127, expected at least the max_length 128"),
+        ({"batch_size": 0}, "batch_size: got 0"),
+        ({"batch_size": 2, "rank": 2, "world_size": 2}, "rank: got 2 of world_size 2"),
+        ({"batch_size": 2, "seed": -1}, "seed: got -1"),
+        ({"batch_size": 2, "num_threads": 0}, "num_threads: got 0"),
+    ],
+)
+def test_arguments_that_do_not_go_together(dataset, options, message):
+    with pytest.raises(ValueError, match=message):
+        DataLoader(dataset, **options)
+
+
+@pytest.mark.parametrize("name", ["sampler", "batch_sampler", "collate_fn", "in_order"])
+def test_arguments_of_torch_that_are_not_taken(dataset, name):
+    with pytest.raises(TypeError, match=f"`{name}`"):
+        DataLoader(dataset, batch_size=2, **{name: None})
+
+
+def test_arguments_of_torch_are_passed_on(dataset):
+    options = {
+        "num_workers": 1,
+        "timeout": 60,
+        "persistent_workers": True,
+        "multiprocessing_context": "fork",
+        "prefetch_factor": 3,
+    }
+    loader = DataLoader(dataset, batch_size=7, drop_last=True, **options)
+    assert (loader.timeout, loader.persistent_workers, loader.prefetch_factor) == (60, True, 3)
+    assert len(loader) == 5
+    first, second = ids(loader), ids(loader)  # the same worker, the next epoch
+    assert len(first) == len(second) == 5
+    assert first != second
+    assert second == ids_of_epoch(dataset, 1)
+    signature = inspect.signature(DataLoader)
+    assert signature.parameters["format"].default == "transformers"
+
+
+def ids_of_epoch(dataset, epoch):
+    loader = DataLoader(dataset, batch_size=7, drop_last=True)
+    loader.set_epoch(epoch)
+    return ids(loader)
+
+
+@pytest.mark.parametrize("prefetch", [0, 1, 2, 5])
+def test_read_ahead_changes_nothing(dataset, prefetch):
+    assert ids(DataLoader(dataset, pack_tokens=PACK, prefetch=prefetch)) == ids(
+        DataLoader(dataset, pack_tokens=PACK)
+    )
+
+
+def test_read_ahead_hides_the_work(dataset, monkeypatch):
+    """20 ms to build, 20 ms to train on: with read-ahead both at the same time, each built once."""
+    built = []
+    build = type(dataset)._build
+
+    def slow(self, plan):
+        built.append(plan.step)
+        time.sleep(0.02)
+        return build(self, plan)
+
+    monkeypatch.setattr(type(dataset), "_build", slow)
+
+    def seconds(prefetch):
+        start = time.perf_counter()
+        for _ in DataLoader(dataset, batch_size=2, prefetch=prefetch):
+            time.sleep(0.02)
+        return time.perf_counter() - start
+
+    assert seconds(2) < 0.8 * seconds(0)
+    assert built == list(range(20)) * 2
+
+
+def test_two_passes_at_once(dataset):
+    loader = DataLoader(dataset, pack_tokens=PACK)
+    pairs = list(zip(loader, loader, strict=True))
+    loader.set_epoch(0)
+    assert ids(first for first, _ in pairs) == ids(loader)
+    assert ids(second for _, second in pairs) == ids(loader)

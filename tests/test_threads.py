@@ -1,0 +1,129 @@
+"""Threads, worker processes, signals and the end of the interpreter."""
+
+import hashlib
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from llava_fast import DataLoader
+
+from tests import tiny_data
+from tests.scale import scaled
+from tests.tiny_data import PACK
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("threads")
+    tiny_data.write(folder, 40)
+    return folder
+
+
+def digest(loader):
+    state = hashlib.sha256()
+    for batch in loader:
+        state.update(batch["input_ids"].numpy().tobytes())
+        if "pixel_values" in batch:
+            state.update(batch["pixel_values"].numpy().tobytes())
+    return state.hexdigest()
+
+
+@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
+def test_worker_processes_after_the_parent_used_its_pool(folder, method):
+    dataset = tiny_data.dataset(folder)
+    alone = digest(DataLoader(dataset, pack_tokens=PACK, num_threads=3))
+    loader = DataLoader(
+        dataset,
+        pack_tokens=PACK,
+        num_workers=2,
+        multiprocessing_context=method,
+        timeout=60,
+        num_threads=3,
+    )
+    assert digest(loader) == alone
+
+
+def test_forks_while_the_pool_is_busy(folder):
+    """A child builds its own pool, whatever the parent's threads were doing."""
+    dataset = tiny_data.dataset(folder)
+    context = multiprocessing.get_context("fork")
+    for number in range(scaled(400)):
+        for _ in DataLoader(dataset, pack_tokens=PACK, num_threads=4, prefetch=3):
+            loader = DataLoader(dataset, batch_size=8, num_threads=4, prefetch=0)
+            child = context.Process(target=digest, args=(loader,))
+            child.start()
+            child.join(60)
+            assert child.exitcode == 0, f"fork {number}"
+            break
+
+
+def script(folder, body):
+    """A Python process with `loader` defined, which then runs `body`."""
+    code = f"""
+import os, signal, sys, threading, time
+from pathlib import Path
+sys.path.insert(0, {ROOT!r})
+from llava_fast import DataLoader
+from tests import tiny_data
+dataset = tiny_data.dataset(Path({str(folder)!r}))
+loader = DataLoader(dataset, batch_size=2, num_threads=3, prefetch=3)
+{body}
+"""
+    return subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_the_interpreter_ends_cleanly_with_a_live_iterator(folder, workers):
+    times = 20 if workers == 0 else 2
+    body = f"""
+for number in range({times}):
+    if os.fork() == 0:
+        loader = DataLoader(dataset, batch_size=2, num_threads=3, num_workers={workers})
+        iterator = iter(loader)
+        next(iterator)
+        sys.exit(0)
+    assert os.wait()[1] == 0, number
+iterator = iter(loader)
+next(iterator)
+print("end")
+"""
+    process = script(folder, body)
+    out, errors = process.communicate(timeout=120)
+    assert (process.returncode, out, errors) == (0, "end\n", "")
+
+
+def test_ctrl_c_between_batches(folder):
+    body = """
+try:
+    print("ready", flush=True)
+    while True:
+        for batch in loader:
+            pass
+except KeyboardInterrupt:
+    print("stopped", flush=True)
+"""
+    process = script(folder, body)
+    assert process.stdout.readline() == "ready\n"
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    start = time.perf_counter()
+    out, errors = process.communicate(timeout=60)
+    assert (process.returncode, out, errors) == (0, "stopped\n", "")
+    assert time.perf_counter() - start < 5
+
+
+def test_threads_do_not_pile_up(folder):
+    dataset = tiny_data.dataset(folder)
+    counts = []
+    for _ in range(5):
+        digest(DataLoader(dataset, batch_size=2, num_threads=3))
+        counts.append(len(os.listdir(f"/proc/{os.getpid()}/task")))
+    assert counts[-1] <= counts[0] + 1
