@@ -4,7 +4,7 @@ import torch
 
 
 def hub_model(seed=0, tied=False, act="gelu", **text):
-    """A `LlavaForConditionalGeneration`: 4 pictures tokens of 28 px, grouped queries, 97 words."""
+    """A `LlavaForConditionalGeneration`: 4 features a picture, grouped queries, 97 words."""
     from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig
     from transformers import LlavaForConditionalGeneration as Hub
 
@@ -38,7 +38,66 @@ def hub_model(seed=0, tied=False, act="gelu", **text):
     )
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            # transformers starts biases at 0, norms at 1 and weights near 0: nothing may stay hidden.
+            # transformers starts biases at 0 and norms at 1: nothing may stay hidden.
             scale = 0.1 if "norm" in name else 0.2
             parameter.add_(torch.randn_like(parameter) * scale)
     return model.eval()
+
+
+def own_model(hub, folder, **options):
+    """The same weights as a `LlavaModel`, through `save_pretrained` of transformers."""
+    from llava_fast import LlavaModel
+
+    hub.save_pretrained(folder)
+    return LlavaModel.from_pretrained(folder, **options)
+
+
+def pictures(count, seed=0, dtype=torch.float32):
+    """Random `pixel_values` (n, 3, 28, 28)."""
+    return torch.randn(
+        (count, 3, 28, 28), dtype=dtype, generator=torch.Generator().manual_seed(seed)
+    )
+
+
+def document(length, images=(), seed=0):
+    """Random ids (length,) with 4 image slots (id 3) at each of `images`; labels for the second
+    half.
+    """
+    random = torch.Generator().manual_seed(seed)
+    ids = torch.randint(4, 97, (length,), generator=random)
+    for start in images:
+        ids[start : start + 4] = 3
+    labels = ids.clone()
+    labels[: length // 2] = -100
+    labels[ids == 3] = -100
+    return ids, labels
+
+
+def native(documents, pixel_patches=None, starts=()):
+    """A packed batch in the loader's native format from (ids, labels) pairs."""
+    lengths = [len(ids) for ids, _ in documents]
+    ids = torch.cat([ids for ids, _ in documents])
+    labels = torch.cat(
+        [torch.cat((labels[1:], labels.new_tensor([-100]))) for _, labels in documents]
+    )
+    rows = (labels != -100).nonzero().flatten()
+    batch = {
+        "input_ids": ids,
+        "position_ids": torch.cat([torch.arange(n) for n in lengths]).int(),
+        "cu_seqlens": torch.tensor([0, *lengths]).cumsum(0).int(),
+        "max_seqlen": max(lengths),
+        "loss_rows": rows.int(),
+        "targets": labels[rows],
+        "records": torch.arange(len(lengths)),
+    }
+    if pixel_patches is not None:
+        batch |= {"pixel_patches": pixel_patches, "image_row_starts": torch.tensor(starts).int()}
+    return batch
+
+
+def rewrite(folder, change):
+    """Apply `change(names to tensors)` to the weights of a directory."""
+    from safetensors.torch import load_file, save_file
+
+    path = folder / "model.safetensors"
+    save_file(change(load_file(path)), path, metadata={"format": "pt"})

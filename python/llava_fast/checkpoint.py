@@ -5,7 +5,6 @@ Our tensor names: `vision_tower.*`, `projector.linear_{1,2}.*`, `language_model.
     `lm_head.weight`; those of the world are in `layouts`.
 """
 
-import re
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,17 @@ import torch
 
 from llava_fast import assets, layouts
 from llava_fast.config import ImageConfig
-from llava_fast.files import json_bytes, new_directory, read_json, write_file, write_tensors
+from llava_fast.files import (
+    INDEX,
+    SHARD,
+    WEIGHTS,
+    json_bytes,
+    new_directory,
+    read_json,
+    read_tensors,
+    write_file,
+    write_tensors,
+)
 from llava_fast.models.config import LlavaConfig, TextConfig
 
 if TYPE_CHECKING:
@@ -23,11 +32,7 @@ if TYPE_CHECKING:
 Directory = str | PathLike[str]
 Tensors = dict[str, torch.Tensor]
 
-WEIGHTS = "model.safetensors"
-INDEX = "model.safetensors.index.json"
 TOWER = "vision_tower"
-
-_SHARD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\.safetensors")
 
 
 def load_model(
@@ -128,57 +133,6 @@ def _write_original(folder: Path, config: LlavaConfig, tensors: Tensors, image_m
         json_bytes(assets.clip_processor(config.vision)),
     )
     write_tensors(folder / TOWER / WEIGHTS, tower)
-
-
-def read_tensors(directory: Path) -> Tensors:
-    """All tensors of a directory, from `model.safetensors` or the shards its index names.
-
-    They are views of the mapped files: copy what is kept. Raises ValueError naming the file.
-    """
-    if (directory / INDEX).exists():
-        shards = _shards(directory)
-    elif (directory / WEIGHTS).exists():
-        shards = [WEIGHTS]
-    else:
-        pickles = sorted(path.name for path in directory.glob("*.bin"))
-        if pickles:
-            raise ValueError(
-                f"{directory / pickles[0]}: pickled weights are not read; convert them to "
-                "safetensors (`from_pretrained` and `save_pretrained` of transformers do it)"
-            )
-        raise ValueError(f"{directory}: no `{WEIGHTS}` and no `{INDEX}`")
-    tensors: Tensors = {}
-    for shard in shards:
-        part = _read_shard(directory / shard)
-        twice = sorted(tensors.keys() & part.keys())
-        if twice:
-            raise ValueError(f"{directory / shard}: `{twice[0]}` is in another shard too")
-        tensors |= part
-    return tensors
-
-
-def _shards(directory: Path) -> list[str]:
-    """Shard names of the index: plain file names, nothing that leads out of the directory."""
-    table = read_json(directory / INDEX).get("weight_map")
-    if not isinstance(table, dict) or not table:
-        raise ValueError(f"{directory / INDEX}: `weight_map`: expected a table of shards")
-    names = sorted({str(name) for name in table.values()})
-    for name in names:
-        if not _SHARD.fullmatch(name):
-            raise ValueError(f"{directory / INDEX}: shard `{name}`: expected a plain file name")
-    return names
-
-
-def _read_shard(path: Path) -> Tensors:
-    from safetensors import SafetensorError, safe_open
-
-    if not path.is_file():
-        raise ValueError(f"{path}: no such file")
-    try:
-        with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise ValueError(f"{path}: {error}") from None
 
 
 def _read_config(directory: Path) -> dict[str, Any]:
@@ -303,7 +257,7 @@ def _check_replaceable(final: Path) -> None:
     if not final.is_dir():
         raise ValueError(f"{final}: exists and is not a directory")
     for entry in sorted(path.name for path in final.iterdir()):
-        known = entry in (*assets.NAMES, "config.json", INDEX, TOWER) or _SHARD.fullmatch(entry)
+        known = entry in (*assets.NAMES, "config.json", INDEX, TOWER) or SHARD.fullmatch(entry)
         if not known:
             raise ValueError(
                 f"{final}: holds `{entry}`, which is no part of a model; "

@@ -7,6 +7,7 @@ the directory takes its place by one rename.
 import ctypes
 import json
 import os
+import re
 import secrets
 import shutil
 import stat
@@ -14,9 +15,18 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
 
 MAX_SMALL_FILE = 64 << 20
+
+WEIGHTS = "model.safetensors"
+INDEX = "model.safetensors.index.json"
+SHARD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\.safetensors")
+
+Tensors = dict[str, "torch.Tensor"]
 
 
 def read_small(path: Path) -> bytes:
@@ -51,6 +61,57 @@ def parse_json(content: bytes, path: Path | str) -> dict[str, Any]:
     return value
 
 
+def read_tensors(directory: Path) -> Tensors:
+    """All tensors of a directory, from `model.safetensors` or the shards its index names.
+
+    They are views of the mapped files: copy what is kept. Raises ValueError naming the file.
+    """
+    if (directory / INDEX).exists():
+        shards = _shards(directory)
+    elif (directory / WEIGHTS).exists():
+        shards = [WEIGHTS]
+    else:
+        pickles = sorted(path.name for path in directory.glob("*.bin"))
+        if pickles:
+            raise ValueError(
+                f"{directory / pickles[0]}: pickled weights are not read; convert them to "
+                "safetensors (`from_pretrained` and `save_pretrained` of transformers do it)"
+            )
+        raise ValueError(f"{directory}: no `{WEIGHTS}` and no `{INDEX}`")
+    tensors: Tensors = {}
+    for shard in shards:
+        part = _read_shard(directory / shard)
+        twice = sorted(tensors.keys() & part.keys())
+        if twice:
+            raise ValueError(f"{directory / shard}: `{twice[0]}` is in another shard too")
+        tensors |= part
+    return tensors
+
+
+def _shards(directory: Path) -> list[str]:
+    """Shard names of the index: plain file names, nothing that leads out of the directory."""
+    table = read_json(directory / INDEX).get("weight_map")
+    if not isinstance(table, dict) or not table:
+        raise ValueError(f"{directory / INDEX}: `weight_map`: expected a table of shards")
+    names = sorted({str(name) for name in table.values()})
+    for name in names:
+        if not SHARD.fullmatch(name):
+            raise ValueError(f"{directory / INDEX}: shard `{name}`: expected a plain file name")
+    return names
+
+
+def _read_shard(path: Path) -> Tensors:
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file")
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
 def json_bytes(value: dict[str, Any]) -> bytes:
     """The bytes that are written for a JSON object; the same value gives the same bytes."""
     return (json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
@@ -64,7 +125,7 @@ def write_file(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def write_tensors(path: Path, tensors: dict[str, Any]) -> None:
+def write_tensors(path: Path, tensors: Tensors) -> None:
     """Write a safetensors file and sync it, with the mode that any new file of the user has."""
     from safetensors.torch import save_file
 
@@ -90,6 +151,7 @@ def new_directory(final: Path) -> Iterator[Path]:
     fails.
     """
     final.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(final)
     temporary = final.parent / f".{final.name}.tmp-{os.getpid()}-{secrets.token_hex(4)}"
     temporary.mkdir()
     try:
@@ -118,6 +180,25 @@ def publish_directory(temporary: Path, final: Path) -> None:
     os.rename(temporary, final)
     sync(final.parent)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _sweep(final: Path) -> None:
+    """Remove what killed processes left beside `final`."""
+    pattern = re.compile(re.escape(f".{final.name}.") + r"(tmp|old)-(\d+)-[0-9a-f]{8}")
+    for path in final.parent.iterdir():
+        match = pattern.fullmatch(path.name)
+        if match and not _alive(int(match[2])):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True
+    return True
 
 
 def _exchange(a: Path, b: Path) -> bool:

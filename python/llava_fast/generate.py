@@ -5,6 +5,7 @@ Letters: T prompt tokens of all texts in a row, B texts, V vocabulary, P slots p
 
 import math
 import tempfile
+from collections import abc
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
@@ -24,7 +25,7 @@ from llava_fast.streaming import TextStream
 from llava_fast.text import Tokenizer, encode_prompt, templates
 
 # Templates whose answers end in a text instead of the tokenizer's EOS.
-_STOPS = {"v0": ("###",), "plain": ("\n",)}
+_STOPS: dict[str, tuple[str, ...]] = {"v0": ("###",), "plain": ("\n",)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,10 +109,7 @@ class Generator:
             model = model.to(device=device, dtype=dtype)
         self.model = model
         self.tokenizer = tokenizer or _own_tokenizer(model)
-        self.template = template or assets.settings(model.assets).get("template")
-        if self.template not in templates():
-            known = ", ".join(templates())
-            raise ValueError(f"template: got {self.template!r}, expected one of {known}")
+        self.template = _known_template(template or assets.settings(model.assets).get("template"))
         self.batch_size = batch_size
         self._eos = assets.eos_ids(model.assets, model.config.text) | {self.tokenizer.eos_id}
         self._processor: Any = None
@@ -124,7 +122,7 @@ class Generator:
                 pass
         return [text.result() for text in texts]
 
-    def stream(self, request: Request) -> Iterator[str]:
+    def stream(self, request: Request) -> abc.Generator[str, None, Result]:
         """Pieces of the answer as they become certain; joined they are `Result.text`.
 
         Bytes of an unfinished character and beginnings of stop strings are held back. The
@@ -267,6 +265,14 @@ def _pack(texts: list[_Text], lengths: tuple[int, ...], model: LlavaModel) -> Pa
         pixels=torch.cat(pixels).to(device) if pixels else None,
         slots=torch.cat(slots).to(device) if pixels else None,
     )
+
+
+def _known_template(name: object) -> str:
+    if name is None:
+        raise ValueError("the model does not say its template; pass template=")
+    if name not in templates():
+        raise ValueError(f"template: got {name!r}, expected one of {', '.join(templates())}")
+    return str(name)
 
 
 def _own_tokenizer(model: LlavaModel) -> Tokenizer:

@@ -118,10 +118,11 @@ def config_from_hub(raw: Raw, processor: Raw) -> LlavaConfig:
     text["tie_word_embeddings"] = raw.get("tie_word_embeddings") or text.get(
         "tie_word_embeddings", False
     )
+    image_token: Any = raw.get("image_token_index", raw.get("image_token_id", 32000))
     return LlavaConfig(
         vision=vision_config(_object(raw, "vision_config"), processor),
         text=TextConfig.from_dict(text),
-        image_token_id=raw.get("image_token_index", raw.get("image_token_id", 32000)),
+        image_token_id=image_token,
         projector=acts[act],
         feature_layer=raw.get("vision_feature_layer", -2),
         dtype=stored_dtype(raw, text),

@@ -107,9 +107,10 @@ def quick_gelu(x: torch.Tensor) -> torch.Tensor:
 def linear_cross_entropy(
     x_RD: torch.Tensor, weight_VD: torch.Tensor, targets_R: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Head and loss of the supervised rows: (sum of -log p(target), logits (R, V)).
+    """Head and loss: (sum of -log p(target) over the rows with a target, logits (R, V)).
 
-    The loss is computed in float32 at least, whatever the model's type is.
+    targets_R: -100 where a row has none. The loss is computed in float32 at least, whatever the
+        model's type is.
     """
     logits_RV = F.linear(x_RD, weight_VD)
     wide_RV = logits_RV.float() if logits_RV.dtype.itemsize < 4 else logits_RV

@@ -45,6 +45,8 @@ class VisionConfig:
         _whole("vision_config.image_size", self.image_size, 4096)
         _whole("vision_config.patch_size", self.patch_size, self.image_size)
         _small("vision_config.layer_norm_eps", self.layer_norm_eps)
+        for name, least in (("image_mean", -10.0), ("image_std", 1e-6)):
+            object.__setattr__(self, name, _channels(name, getattr(self, name), least))
         if self.hidden_size % self.num_attention_heads:
             raise ValueError(
                 f"vision_config: hidden_size {self.hidden_size} is not a multiple of "
@@ -263,6 +265,14 @@ def _number(label: str, value: Any, least: float, most: float) -> None:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not (number and math.isfinite(value) and least <= value <= most):
         raise ValueError(f"{label}: got {value!r}, expected a number {least:g}..{most:g}")
+
+
+def _channels(label: str, values: Any, least: float) -> tuple[float, ...]:
+    if not isinstance(values, list | tuple) or len(values) != 3:
+        raise ValueError(f"{label}: got {values!r}, expected three numbers")
+    for value in values:
+        _number(label, value, least, 10.0)
+    return tuple(float(value) for value in values)
 
 
 def _small(label: str, value: object) -> None:

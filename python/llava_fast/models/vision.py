@@ -21,12 +21,9 @@ class VisionTower(nn.Module):
     def __init__(self, config: VisionConfig, used_layers: int) -> None:
         super().__init__()
         self.config = config
-        self.used_layers = used_layers
         self.embeddings = VisionEmbeddings(config)
         self.pre_layrnorm = nn.LayerNorm(config.hidden_size, config.layer_norm_eps)
-        self.encoder = nn.ModuleDict(
-            {"layers": nn.ModuleList(VisionLayer(config) for _ in range(config.num_hidden_layers))}
-        )
+        self.encoder = VisionEncoder(config, used_layers)
         self.post_layernorm = nn.LayerNorm(config.hidden_size, config.layer_norm_eps)
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
@@ -36,10 +33,7 @@ class VisionTower(nn.Module):
         Raises ValueError when the pictures are not of the tower's size.
         """
         self._check(pixels)
-        x_NSD = self.pre_layrnorm(self.embeddings(pixels))
-        for layer in list(self.encoder["layers"])[: self.used_layers]:
-            x_NSD = layer(x_NSD)
-        return x_NSD[:, 1:]
+        return self.encoder(self.pre_layrnorm(self.embeddings(pixels)))[:, 1:]
 
     def _check(self, pixels: torch.Tensor) -> None:
         size, patch = self.config.image_size, self.config.patch_size
@@ -75,6 +69,21 @@ class VisionEmbeddings(nn.Module):
         patches_NPD = ops.patch_projection(pixels, weight, self.mean, self.std)
         class_N1D = self.class_embedding.expand(len(pixels), 1, -1)
         return torch.cat((class_N1D, patches_NPD), dim=1) + self.position_embedding.weight
+
+
+class VisionEncoder(nn.Module):
+    """The layers, of which the first `used` are computed."""
+
+    def __init__(self, config: VisionConfig, used: int) -> None:
+        super().__init__()
+        self.used = used
+        self.layers = nn.ModuleList(VisionLayer(config) for _ in range(config.num_hidden_layers))
+
+    def forward(self, x_NSD: torch.Tensor) -> torch.Tensor:
+        """(N, S, D)."""
+        for layer in self.layers[: self.used]:
+            x_NSD = layer(x_NSD)
+        return x_NSD
 
 
 class VisionLayer(nn.Module):
