@@ -19,7 +19,7 @@ from llava_fast.training.default.world import write_world
 # Two packs a step in stage 1 (two steps an epoch), three in stage 2 (six steps an epoch).
 SHORT = [
     "stage1.steps=5",
-    "stage2.steps=8",
+    "stage2.steps=7",
     "save_every=2",
     "log_every=1",
     "threads=1",
@@ -28,7 +28,7 @@ SHORT = [
 ]
 
 _processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload(["llava_fast.training.engine", "tests.training_world"])
+_processes.set_forkserver_preload(["llava_fast.training.engine", "torch._dynamo", __name__])
 
 
 def write_small_world(folder: Path) -> Path:

@@ -57,14 +57,14 @@ def rotate(folder: Path, keep: int) -> None:
         remove(path)
 
 
-def newest(folder: Path) -> tuple[Path | None, list[str]]:
-    """The newest valid checkpoint (None without one), and why newer ones were passed over."""
-    skipped = []
+def newest(folder: Path) -> tuple[Path | None, dict[Path, str]]:
+    """The newest valid checkpoint (None without one); the damaged newer ones, and their faults."""
+    damaged: dict[Path, str] = {}
     for path in _newest_first(folder):
         if not (fault := _fault(path)):
-            return path, skipped
-        skipped.append(f"`{path}`: {fault}")
-    return None, skipped
+            return path, damaged
+        damaged[path] = fault
+    return None, damaged
 
 
 def load(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:

@@ -153,11 +153,13 @@ class Stage:
         folder = self.folder / "checkpoints"
         folder.mkdir(exist_ok=True)
         rundir.clean(folder)
-        path, skipped = checkpoint.newest(folder)
-        for reason in skipped:
-            self.console.say(f"checkpoint skipped: {reason}")
+        path, damaged = checkpoint.newest(folder)
+        for name, fault in damaged.items():
+            self.console.say(f"checkpoint `{name}` skipped and deleted: {fault}")
+            rundir.remove(name)
         if path is None:
             return 0
+        checkpoint.rotate(folder, self.config.keep)
         state = checkpoint.load(path, self.model, self.optimizer)
         self.progress = Progress(**state["progress"])
         self.loader.load_state_dict(self.progress.loader)
