@@ -181,13 +181,8 @@ def test_a_full_disk_keeps_the_run_alive_and_old_checkpoints_whole(world, tmp_pa
 
 
 def test_a_text_only_run_names_no_picture(world, tmp_path):
-    records = [
-        {
-            "id": str(i),
-            "conversations": [{"from": "human", "value": "hi"}, {"from": "gpt", "value": "yes"}],
-        }
-        for i in range(8)
-    ]
+    turns = [{"from": "human", "value": "hi"}, {"from": "gpt", "value": "yes"}]
+    records = [{"id": str(number), "conversations": turns} for number in range(8)]
     data = tmp_path / "text.json"
     data.write_text(json.dumps(records))
     out = tmp_path / "run"
