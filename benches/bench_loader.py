@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from llava_fast import DataLoader, ImageConfig, LlavaDataset, Tokenizer
 
 from benches.conftest import Compare
 from benches.gates import Gate, identical, within_grey_levels
 from benches.peers import llava_loader, llava_text, processors
 from benches.pictures import jpegs
 from benches.records import TOKENIZER, write_dataset
+from llava_fast import DataLoader, ImageConfig, LlavaDataset, Tokenizer
 
 BATCH = 16
 IMAGE_TOKENS = 576

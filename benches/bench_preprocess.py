@@ -5,12 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
-from llava_fast import ImageConfig, ImageProcessor
 
 from benches.conftest import Compare
 from benches.gates import identical, within_grey_levels
 from benches.peers import processors
 from benches.pictures import jpegs
+from llava_fast import ImageConfig, ImageProcessor
 
 pytestmark = [
     pytest.mark.parametrize("threads", [1, 2]),

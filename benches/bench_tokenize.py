@@ -7,7 +7,6 @@ from collections.abc import Iterable
 
 import numpy as np
 import pytest
-from llava_fast import Sample, Tokenizer, encode
 from tokenizers import Tokenizer as PeerTokenizer
 
 from benches.conftest import Compare
@@ -15,6 +14,7 @@ from benches.gates import identical
 from benches.peers import llava_text, offset_text
 from benches.peers.llava_loader import fast_tokenizer
 from benches.records import TOKENIZER, records
+from llava_fast import Sample, Tokenizer, encode
 
 IMAGE_TOKENS = 576
 MAX_LENGTH = 4096

@@ -24,6 +24,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--quick", action="store_true", help="small inputs: a check, not a measurement")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    # A warning at every picture would be part of the peer's time.
+    config.addinivalue_line("filterwarnings", "ignore:The image decoding:DeprecationWarning")
+
+
 @pytest.fixture(scope="session")
 def quick(request: pytest.FixtureRequest) -> bool:
     """Whether small inputs are asked for."""

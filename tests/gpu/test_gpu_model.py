@@ -19,10 +19,9 @@ def batches(model_dir: Path, records: Path) -> dict[str, dict]:
     config = LlavaModel.from_pretrained(model_dir).config.vision
     image = ImageConfig(size=config.image_size, patch_size=config.patch_size, mode="pad")
     tokenizer = Tokenizer.from_pretrained(model_dir)
-    dataset = LlavaDataset(records, records.parent, tokenizer, image=image, max_length=4096)
-    longest = int(dataset.lengths.max())
+    dataset = LlavaDataset(records, records.parent, tokenizer, image=image, max_length=1200)
     return {
-        "native": next(iter(DataLoader(dataset, pack_tokens=2 * longest, format="native"))),
+        "native": next(iter(DataLoader(dataset, pack_tokens=2400, format="native"))),
         "padded": next(iter(DataLoader(dataset, batch_size=4))),
     }
 
