@@ -7,9 +7,79 @@ __all__ = ["Tokenizer", "__version__", "encode", "encode_prompt", "templates"]
 
 __version__: str
 
-_Arrays = tuple[
-    NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], list[tuple[str, str, bool]]
-]
+_Int64 = NDArray[np.int64]
+_Encoded = tuple[_Int64, _Int64, _Int64, list[tuple[str, str, bool]]]
+_ImageSettings = tuple[int, str, int, tuple[float, float, float], tuple[float, float, float]]
+_BadRow = tuple[int, str, str]
+
+@final
+class ImagePipeline:
+    """Model input from pictures, a batch at a time."""
+
+    def __new__(
+        cls,
+        size: int,
+        mode: str,
+        patch_size: int,
+        mean: Sequence[float],
+        std: Sequence[float],
+        output: str,
+    ) -> ImagePipeline: ...
+    def process(
+        self, /, images: Sequence[bytes | str | NDArray[np.uint8]], num_threads: int
+    ) -> tuple[NDArray[Any], NDArray[np.int64]]: ...
+
+def decode_image(data: bytes) -> NDArray[np.uint8]: ...
+def decode_image_file(path: str) -> NDArray[np.uint8]: ...
+
+@final
+class Dataset:
+    """Records, and everything that turns one into model input."""
+
+    fingerprint: int
+    def __new__(
+        cls,
+        path: str | PathLike[str],
+        text: str | None,
+        *,
+        root: str | PathLike[str] | None,
+        tokenizer: Tokenizer,
+        template: str,
+        image: _ImageSettings,
+        max_length: int,
+    ) -> Dataset: ...
+    def __len__(self) -> int: ...
+    def survey(self, skip: bool, threads: int) -> tuple[NDArray[np.int32], int, list[_BadRow]]: ...
+    def batch(
+        self, indices: Sequence[int], layout: str, skip: bool, threads: int
+    ) -> tuple[dict[str, Any], list[_BadRow]]: ...
+
+@final
+class Stream:
+    """All epochs of one data set: a pure function of its arguments."""
+
+    samples: int
+    def __new__(
+        cls,
+        lengths: NDArray[np.int32],
+        *,
+        pack_tokens: int | None,
+        batch_size: int | None,
+        shuffle: bool,
+        drop_last: bool,
+        seed: int,
+        fingerprint: int,
+    ) -> Stream: ...
+    def steps(self, world: int) -> int: ...
+    def epoch(self, epoch: int, done: int) -> Epoch: ...
+
+@final
+class Epoch:
+    """The rest of one epoch."""
+
+    def steps(self, world: int) -> int: ...
+    def batch(self, step: int, rank: int, world: int) -> list[int]: ...
+    def samples_after(self, steps: int, world: int) -> int: ...
 
 @final
 class Tokenizer:
