@@ -59,7 +59,8 @@ class DataLoader(TorchDataLoader[Batch]):
     shuffle, seed: the order is a pure function of the data, `seed` and the epoch.
     rank, world_size: which share of the batches is ours; all ranks get equally many.
     num_threads: for decoding and encoding; None = what the machine grants, 1 in a worker process.
-    prefetch: batches built ahead on a background thread, without worker processes.
+    prefetch: batches built ahead on a background thread while num_workers is 0, which is the fast
+        way: all threads then work on the same batch, and no process copies it.
     torch_kwargs: num_workers, pin_memory, drop_last, timeout, persistent_workers,
         multiprocessing_context, prefetch_factor, worker_init_fn as in torch.
 

@@ -93,7 +93,7 @@ class LlavaDataset(Dataset[Batch]):
 
     def __getstate__(self) -> dict[str, Any]:
         state = {**self.__dict__, "_fingerprint": self.fingerprint}
-        for derived in ("_core", "_survey", "_last_step"):
+        for derived in ("_core", "_survey", "_last_step", "fingerprint"):
             state.pop(derived, None)
         return state
 
@@ -124,7 +124,7 @@ class LlavaDataset(Dataset[Batch]):
         usable = self.lengths[self.lengths > 0]
         return float(usable.mean()) if usable.size else 0.0
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """Tells data, tokenizer, template, image settings and max_length from others; paths do not
         matter."""

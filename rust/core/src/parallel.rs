@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn every_slot_of_the_output_is_written_by_its_item() {
-        let mut out = vec![0u8; 64];
+        let mut out = [0u8; 64];
         map(out.chunks_mut(4).enumerate().collect(), 4, |(i, slot): (usize, &mut [u8])| {
             slot.fill(i as u8);
             Ok(())

@@ -1,5 +1,7 @@
 //! `llava_fast._rust`: the list of what Python sees. Each file here extracts, detaches, wraps.
 
+#![allow(clippy::needless_pass_by_value, reason = "pyo3 hands arguments over by value")]
+
 mod arrays;
 mod dataset;
 mod errors;
