@@ -42,9 +42,7 @@ def look_ahead(records, lengths, room):
 
 def best_fit(records, lengths, room):
     packs, left, used = [], [], []
-    clock = 0
-    for i in sorted(records, key=lambda i: -lengths[i]):
-        clock += 1
+    for clock, i in enumerate(sorted(records, key=lambda i: -lengths[i]), 1):
         fits = [p for p in range(len(packs)) if left[p] >= lengths[i]]
         if not fits:
             packs.append([])

@@ -96,7 +96,7 @@ next(iterator)
 print("end")
 """
     process = script(folder, body)
-    out, errors = process.communicate(timeout=120)
+    out, errors = process.communicate(timeout=300)
     assert (process.returncode, out, errors) == (0, "end\n", "")
 
 
