@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from llava_fast.training import plan
 from llava_fast.training.config import TrainConfig, changed, parse_value
 from llava_fast.training.recipes import RECIPES

@@ -6,6 +6,7 @@ import time
 from dataclasses import asdict
 
 import pytest
+
 from llava_fast.training.report import (
     Console,
     MetricsFile,
@@ -15,7 +16,6 @@ from llava_fast.training.report import (
     console_line,
     totals,
 )
-
 from tests.training_packs import document, run, small_model
 
 

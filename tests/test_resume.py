@@ -9,7 +9,7 @@ import pytest
 import torch
 from llava_fast import DataLoader
 
-from tests import tiny_data
+from llava_fast.training import checkpoint, data, plan
 from tests.scale import scaled
 from tests.tiny_data import PACK
 
@@ -97,8 +97,25 @@ def test_kills_at_random_times_change_nothing(tmp_path, world, whole):
         shutil.rmtree(out)
 
 
-def epochs(loader, count):
-    return [digest(batch) for _ in range(count) for batch in loader]
+def test_the_next_batches_are_the_same(whole):
+    """20 packs after a checkpoint, on the loader that goes on and on one that never stopped."""
+    for stage in plan.resolve(words(whole[0])).stages:
+        path, _ = checkpoint.newest(stage.folder / "checkpoints")
+        place = json.loads((path / "state.json").read_text())["progress"]["loader"]
+        dataset = data.open_dataset(stage, stage.data)
+        schedule = data.plan_steps(stage, dataset)
+        stopped = data.open_loader(stage, dataset, schedule.pack_tokens)
+        stopped.load_state_dict(place)
+        fresh = data.endless(data.open_loader(stage, dataset, schedule.pack_tokens))
+        for _ in range(stage.steps * schedule.packs):
+            next(fresh)
+        following = data.endless(stopped)
+        for _ in range(20):
+            pack, expected = next(following), next(fresh)
+            assert pack.keys() == expected.keys()
+            for name, value in pack.items():
+                same = torch.equal if isinstance(value, torch.Tensor) else int.__eq__
+                assert same(value, expected[name]), name
 
 
 @pytest.mark.parametrize("damage", ["byte", "cut", "missing", "manifest"])

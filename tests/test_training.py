@@ -5,10 +5,10 @@ import math
 
 import pytest
 import torch
+
 from llava_fast.training import evaluate, optim
 from llava_fast.training.loop import NotFiniteError, accumulate
 from llava_fast.training.models import freeze
-
 from tests.training_packs import document, join, run, settings, small_model
 
 LENGTHS = (9, 40, 12, 31)

@@ -1,6 +1,7 @@
 """A very small LLaVA and native packs for it, without any file."""
 
 import torch
+
 from llava_fast.models.config import LlavaConfig, TextConfig, VisionConfig
 from llava_fast.models.llava import LlavaModel
 from llava_fast.training import optim
