@@ -3,7 +3,7 @@
 import torch
 
 
-def hub_model(seed=0, tied=False, act="gelu", **text):
+def hub_model(seed=0, tied=False, image_token=3, **text):
     """A `LlavaForConditionalGeneration`: 4 features a picture, grouped queries, 97 words."""
     from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig
     from transformers import LlavaForConditionalGeneration as Hub
@@ -31,8 +31,7 @@ def hub_model(seed=0, tied=False, act="gelu", **text):
         LlavaConfig(
             vision_config=vision,
             text_config=text,
-            image_token_index=3,
-            projector_hidden_act=act,
+            image_token_index=image_token,
             tie_word_embeddings=tied,
         )
     )
@@ -50,6 +49,16 @@ def own_model(hub, folder, **options):
 
     hub.save_pretrained(folder)
     return LlavaModel.from_pretrained(folder, **options)
+
+
+def answering_model(folder, tokenizer):
+    """A directory with a random model that has a tokenizer (sp_legacy) and a template."""
+    hub = hub_model(image_token=1162, vocab_size=1164, max_position_embeddings=200)
+    own = own_model(hub, folder / "hub")
+    for path in tokenizer.iterdir():
+        own.assets[path.name] = path.read_bytes()
+    own.save_pretrained(folder / "model", template="v1_short")
+    return folder / "model"
 
 
 def pictures(count, seed=0, dtype=torch.float32):

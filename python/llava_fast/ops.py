@@ -25,19 +25,34 @@ def patch_projection(
         device as bytes.
     weight_DCpp: the convolution weight of CLIP's patch embedding.
     """
-    if pixels.dtype != torch.uint8:
-        grid_NDyx = F.conv2d(
-            pixels.to(weight_DCpp.dtype), weight_DCpp, stride=weight_DCpp.shape[-1]
-        )
-        return grid_NDyx.flatten(2).transpose(1, 2)
-    used = weight_DCpp[0].numel()
-    area = used // 3
-    # In float32 and cast last: the same values as a float picture that is cast for the convolution.
-    scale_K = torch.tensor(std, device=pixels.device).mul(255).reciprocal().repeat_interleave(area)
-    shift_K = torch.tensor([-m / s for m, s in zip(mean, std, strict=True)], device=pixels.device)
-    shift_K = shift_K.repeat_interleave(area)
-    rows_NPK = torch.addcmul(shift_K, pixels[..., :used].float(), scale_K)
+    size = weight_DCpp.shape[-1]
+    if pixels.dtype == torch.uint8:
+        rows_NPK = _normalised(pixels[..., : 3 * size * size], mean, std)
+    else:
+        rows_NPK = _patches(pixels, size)
+    # Not a convolution: on CUDA that would be computed in TF32.
     return F.linear(rows_NPK.to(weight_DCpp.dtype), weight_DCpp.flatten(1))
+
+
+def _normalised(
+    bytes_NPK: torch.Tensor,
+    mean: tuple[float, float, float],
+    std: tuple[float, float, float],
+) -> torch.Tensor:
+    """(x / 255 - mean) / std per channel, in float32."""
+    area, device = bytes_NPK.shape[-1] // 3, bytes_NPK.device
+    scale_K = torch.tensor([1 / (255 * s) for s in std], device=device).repeat_interleave(area)
+    shift = [-m / s for m, s in zip(mean, std, strict=True)]
+    shift_K = torch.tensor(shift, device=device).repeat_interleave(area)
+    return torch.addcmul(shift_K, bytes_NPK.float(), scale_K)
+
+
+def _patches(pixels_NCSS: torch.Tensor, size: int) -> torch.Tensor:
+    """Pictures cut into rows of channel, y, x; what does not fill a patch is left out."""
+    grid = pixels_NCSS.shape[-1] // size
+    whole = pixels_NCSS[..., : grid * size, : grid * size]
+    cut_NCgpgp = whole.unflatten(-1, (grid, size)).unflatten(-3, (grid, size))
+    return cut_NCgpgp.permute(0, 2, 4, 1, 3, 5).flatten(3).flatten(1, 2)
 
 
 def attention(
