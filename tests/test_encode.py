@@ -2,7 +2,9 @@
 
 import json
 import random
+import shutil
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -45,12 +47,32 @@ def test_ids_and_labels_equal_the_whole_string(family: str, template: str) -> No
 
 
 @pytest.mark.parametrize("family", oracle.FAMILIES)
+def test_tokens_that_swallow_white_space(family: str, tmp_path: Path) -> None:
+    _, stop, image = oracle.structure(family)
+    tree = json.loads((oracle.TOKENIZERS / family / "tokenizer.json").read_text(encoding="utf-8"))
+    for token in tree["added_tokens"]:
+        token["lstrip"] = token["content"] == stop
+        token["rstrip"] = token["content"] == image
+    shutil.copytree(oracle.TOKENIZERS / family, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "tokenizer.json").write_text(json.dumps(tree), encoding="utf-8")
+    theirs = oracle.renamed(tmp_path, stop, image)
+    ours = Tokenizer.from_pretrained(tmp_path)
+    for seed in range(scaled(5_000)):
+        record, image_tokens = draw(seed, "v1")
+        expected = oracle.encode(oracle.rendered(record, "v1"), theirs, image_tokens)
+        sample = encode(record, ours, "v1", image_tokens, 1 << 20)
+        arrays = (sample.input_ids, sample.labels, sample.image_starts)
+        assert tuple(array.tolist() for array in arrays) == expected, f"seed {seed}"
+
+
+@pytest.mark.parametrize("family", oracle.FAMILIES)
 def test_text_never_becomes_structure(family: str) -> None:
     ours = tokenizer(family)
+    control = control_ids(family)
     for seed in range(scaled(20_000)):
         record, image_tokens = draw(seed, "v1")
         sample = encode(record, ours, "v1", image_tokens, 1 << 20)
-        found = [i for i in sample.input_ids.tolist() if i in control_ids(family)]
+        found = [i for i in sample.input_ids.tolist() if i in control]
         rounds = sum(turn["from"] == "gpt" for turn in record["conversations"])
         expected = [ours.bos_id] * (ours.bos_id is not None) + [ours.eos_id] * rounds
         expected += [ours.image_id] * sum(image_tokens)

@@ -153,6 +153,29 @@ def test_files_that_cannot_be_used_are_named(tmp_path: Path) -> None:
         Tokenizer.from_pretrained(tmp_path)
 
 
+def mutated(rng: random.Random, tree: object) -> object:
+    """A copy with one node replaced by something of another kind."""
+    if isinstance(tree, (dict, list)) and tree and rng.random() < 0.9:
+        copy = tree.copy()
+        key = rng.choice(list(tree) if isinstance(tree, dict) else range(len(tree)))
+        copy[key] = mutated(rng, tree[key])
+        return copy
+    return rng.choice([None, -1, 1 << 40, "", "x", [], {}, True, [["a"]], {"type": "BPE"}])
+
+
+def test_a_damaged_tokenizer_is_a_data_error(folder: Path, tmp_path: Path) -> None:
+    tree = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    changed(folder, tmp_path)
+    for seed in range(scaled(5_000)):
+        content = json.dumps(mutated(random.Random(seed), tree))
+        (tmp_path / "tokenizer.json").write_text(content, encoding="utf-8")
+        try:
+            ids = Tokenizer.from_pretrained(tmp_path).encode("A red circle, 12 漢?")
+        except DataError:
+            continue
+        assert ids, f"seed {seed}"
+
+
 @pytest.fixture(params=[True, False], ids=["legacy", "not_legacy"])
 def llama2(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[bool, Tokenizer]:
     if not LLAMA2:

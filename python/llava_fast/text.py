@@ -17,6 +17,7 @@ from llava_fast import _rust
 from llava_fast.errors import DataError
 
 _IMAGE_TOKENS = ("<image>", "<|image_pad|>")
+_MAX_IDS = 1 << 24
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,9 +193,16 @@ class _SpecialIds:
             token = token.get("content")
         if token is None:
             return None
-        if token not in self.vocab:
+        if not isinstance(token, str) or token not in self.vocab:
             raise DataError(f"{key}: `{token}` is not in the vocabulary")
-        return self.vocab[token]
+        return self.id_of(token)
+
+    def id_of(self, token: str) -> int:
+        """The id of a token of the vocabulary, within what a model can have."""
+        index = self.vocab[token]
+        if type(index) is not int or not 0 <= index < _MAX_IDS:
+            raise DataError(f"`{token}` has id {index!r}, expected 0..{_MAX_IDS - 1}")
+        return index
 
     def find_image(self, unknown: int | None) -> int:
         """The id of a picture position."""
@@ -203,7 +211,7 @@ class _SpecialIds:
             return named
         for token in _IMAGE_TOKENS:
             if token in self.vocab:
-                return self.vocab[token]
+                return self.id_of(token)
         if unknown is not None and self.spells_everything():
             return unknown
         raise DataError("no image token: name one with image_token=")

@@ -255,3 +255,44 @@ fn lead_with_image(text: &mut String) {
 fn is_space(c: char) -> bool {
     c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(image: &str, turns: &[(&str, &str)]) -> Result<Record> {
+        let turns: Vec<_> = turns
+            .iter()
+            .map(|(from, value)| serde_json::json!({"from": from, "value": value}))
+            .collect();
+        let image: Value = serde_json::from_str(image).expect("JSON");
+        let record = serde_json::json!({"image": image, "conversations": turns, "category": 3});
+        Record::from_json(&record.to_string(), 5)
+    }
+
+    #[test]
+    fn a_single_tag_moves_to_the_front() {
+        for (value, expected) in [
+            ("\u{1c} What?\n<image> \u{a0}", "<image>\nWhat?"),
+            ("<image>", "<image>"),
+            ("Is <image> \n it?", "<image>\nIs  \n it?"),
+        ] {
+            let record = parse("\"i.jpg\"", &[("human", value), ("gpt", "A")]).expect("good");
+            assert_eq!(record.turns[0].text, expected);
+        }
+        let two = [("human", "Is <image> like <image>? "), ("gpt", "A")];
+        let record = parse("[\"i.jpg\", \"j.jpg\"]", &two).expect("good");
+        assert_eq!(record.turns[0].text, two[0].1);
+        assert_eq!(record.images, ["i.jpg", "j.jpg"]);
+        assert_eq!((record.id.as_str(), record.category.as_deref()), ("5", Some("3")));
+    }
+
+    #[test]
+    fn only_whole_rounds_stay() {
+        let open =
+            [("system", "S"), ("gpt", "Hello"), ("human", "Q"), ("gpt", "A"), ("human", "R")];
+        let record = parse("null", &open).expect("good");
+        assert_eq!(record.system(), Some("S"));
+        assert_eq!(record.rounds().collect::<Vec<_>>(), [("Q", "A")]);
+    }
+}

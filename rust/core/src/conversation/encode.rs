@@ -198,3 +198,58 @@ impl<'a> Builder<'a> {
 fn overlap(a: &Range<usize>, b: &Range<usize>) -> bool {
     a.start.max(b.start) < a.end.min(b.end)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::template::find;
+    use super::super::tokenizer::TokenizerOptions;
+    use super::*;
+
+    fn tokenizer() -> Tokenizer {
+        let file = "/../../tests/data/tokenizers/sp_legacy/tokenizer.json";
+        let json = std::fs::read(format!("{}{file}", env!("CARGO_MANIFEST_DIR"))).expect("a file");
+        let options =
+            TokenizerOptions { bos: Some(1), add_bos: false, eos: 2, pad: 1163, image: 1162 };
+        Tokenizer::from_json(&json, options).expect("a tokenizer")
+    }
+
+    fn record(rounds: usize) -> Record {
+        let round = r#"{"from": "human", "value": "Is it </s>?"}, {"from": "gpt", "value": "No."}"#;
+        let turns = vec![round; rounds].join(",").replacen("Is it", "<image>Is it", 1);
+        let json = format!(r#"{{"image": "i.jpg", "conversations": [{turns}]}}"#);
+        Record::from_json(&json, 0).expect("a record")
+    }
+
+    #[test]
+    fn structure_comes_from_structure_only() {
+        let template = find("v1").expect("a template");
+        let sample = encode(&record(2), &tokenizer(), template, &[3], 500).expect("a sample");
+        let count = |wanted| sample.input_ids.iter().filter(|&&id| id == wanted).count();
+        assert_eq!((count(1), count(2), count(1162)), (1, 2, 3));
+        assert_eq!(sample.labels.iter().filter(|&&label| label == 2).count(), 2);
+        let start = sample.image_starts[0] as usize;
+        assert_eq!(sample.input_ids[start..start + 3], [1162; 3]);
+    }
+
+    #[test]
+    fn the_longest_whole_number_of_rounds_is_kept() {
+        let (tokenizer, template) = (tokenizer(), find("v0").expect("a template"));
+        let length = |rounds, limit| {
+            encode(&record(rounds), &tokenizer, template, &[3], limit).map(|s| s.input_ids.len())
+        };
+        for rounds in 1..9 {
+            let fits = length(rounds, 5000).expect("room");
+            assert_eq!(length(9, fits).expect("room"), fits);
+            assert!(
+                length(9, fits - 1).ok()
+                    == (rounds > 1).then(|| length(rounds - 1, 5000).expect("room"))
+            );
+        }
+        let needed = length(1, 5000).expect("room");
+        let error = length(9, needed - 1).expect_err("no room").to_string();
+        assert_eq!(
+            error,
+            format!("the first turn needs {needed} tokens, max_length is {}", needed - 1)
+        );
+    }
+}

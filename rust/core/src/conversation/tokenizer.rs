@@ -34,6 +34,12 @@ pub struct TokenizerOptions {
     pub image: u32,
 }
 
+impl TokenizerOptions {
+    fn structural(&self) -> Vec<u32> {
+        self.bos.into_iter().chain([self.eos, self.pad, self.image]).collect()
+    }
+}
+
 /// A tokenizer of the `tokenizers` crate and the ids that only structure may yield.
 pub struct Tokenizer {
     first: Encoder,
@@ -57,19 +63,22 @@ impl Tokenizer {
     /// Reads the content of a `tokenizer.json`.
     ///
     /// # Errors
-    /// [`Error::Data`] if it does not load; the caller adds the name of the file.
+    /// [`Error::Data`] if it does not load or lacks one of the ids; the caller adds the name of the file.
     pub fn from_json(json: &[u8], mut options: TokenizerOptions) -> Result<Self> {
         let mut tree: Value = serde_json::from_slice(json).map_err(does_not_load)?;
-        settle(&mut tree, &options);
+        settle(&mut tree, &options.structural());
         let first = build(&tree)?;
+        for id in options.structural() {
+            first.id_to_token(id).ok_or_else(|| does_not_load(format!("no token has id {id}")))?;
+        }
         if !options.add_bos && !writes_first(&first, options.bos)? {
             options.bos = None;
         }
         let control = control_ids(&first, &tree, &options);
         let added = first.get_added_tokens_decoder().into_iter();
         let strips = added.map(|(id, token)| (id, (token.lstrip, token.rstrip))).collect();
-        let later =
-            if never_prepend(&mut tree["pre_tokenizer"]) { Some(build(&tree)?) } else { None };
+        let other = tree.get_mut("pre_tokenizer").is_some_and(never_prepend);
+        let later = other.then(|| build(&tree)).transpose()?;
         let key = format!("{options:?}");
         let fingerprint = fingerprint(json) ^ fingerprint(key.as_bytes()).rotate_left(32);
         Ok(Self { first, later, options, control, strips, fingerprint })
@@ -155,7 +164,9 @@ impl Tokenizer {
 
 #[allow(clippy::needless_pass_by_value, reason = "the shape that `map_err` wants")]
 fn does_not_load(error: impl std::fmt::Display) -> Error {
-    Error::Data(format!("not a tokenizer: {error}"))
+    // The crate cuts tokens at byte positions when it reports a bad merge; the message may not be UTF-8.
+    let message = error.to_string().into_bytes();
+    Error::Data(format!("not a tokenizer: {}", String::from_utf8_lossy(&message)))
 }
 
 /// Built from JSON text so that ids, normalizer and merges come out as the `tokenizers` crate reads
@@ -170,16 +181,15 @@ fn build(tree: &Value) -> Result<Encoder> {
 }
 
 /// No truncation, no padding, and every structural id is a special token.
-fn settle(tree: &mut Value, options: &TokenizerOptions) {
-    if let Some(fields) = tree.as_object_mut() {
-        fields.remove("truncation");
-        fields.remove("padding");
-    }
-    let structural = [options.bos, Some(options.eos), Some(options.pad), Some(options.image)];
-    for token in tree["added_tokens"].as_array_mut().into_iter().flatten() {
-        let id = token["id"].as_u64().and_then(|id| u32::try_from(id).ok());
-        if id.is_some() && structural.contains(&id) {
-            token["special"] = Value::Bool(true);
+fn settle(tree: &mut Value, structural: &[u32]) {
+    let Some(fields) = tree.as_object_mut() else { return };
+    fields.remove("truncation");
+    fields.remove("padding");
+    let added = fields.get_mut("added_tokens").and_then(Value::as_array_mut);
+    for token in added.into_iter().flatten().filter_map(Value::as_object_mut) {
+        let id = token.get("id").and_then(Value::as_u64);
+        if structural.iter().any(|&own| id == Some(u64::from(own))) {
+            token.insert("special".to_owned(), Value::Bool(true));
         }
     }
 }
@@ -194,8 +204,7 @@ fn writes_first(encoder: &Encoder, bos: Option<u32>) -> Result<bool> {
 fn control_ids(encoder: &Encoder, tree: &Value, options: &TokenizerOptions) -> HashSet<u32> {
     let added = encoder.get_added_tokens_decoder();
     let special = added.into_iter().filter(|(_, token)| token.special).map(|(id, _)| id);
-    let mut control: HashSet<u32> = special.chain(options.bos).collect();
-    control.extend([options.eos, options.pad]);
+    let mut control: HashSet<u32> = special.chain(options.structural()).collect();
     let model = &tree["model"];
     let by_name = model["unk_token"].as_str().and_then(|token| encoder.token_to_id(token));
     let by_id = model["unk_id"].as_u64().and_then(|id| u32::try_from(id).ok());
