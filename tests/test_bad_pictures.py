@@ -51,7 +51,7 @@ def saved(picture: Image.Image, kind: str, **options) -> bytes:
         (jpeg(scene(9, 9, 0), keep_rgb=True), "unsupported image: RGB JPEG"),
         (PNG.replace(b"IDAT", b"IDBT"), "malformed PNG: wrong checksum of chunk `IDBT`"),
         (PNG[:60] + bytes([PNG[60] ^ 1]) + PNG[61:], "malformed PNG: wrong checksum of chunk"),
-        (JPEG[:-2], "truncated JPEG: no end-of-image marker"),
+        (JPEG[:-2], "truncated JPEG: the file ends inside the picture data"),
         (
             jpeg(scene(402, 2, 0)),
             "image refused: 402 x 2 pixels, the sides differ by more than 200:1",
@@ -63,7 +63,7 @@ def test_the_message_says_what_is_wrong(data: bytes, message: str):
 
 
 def test_every_cut_is_an_error():
-    for data in (JPEG, PNG[: PNG.index(b"IEND") - 4]):
+    for data in (JPEG, PNG):
         for length in range(len(data)):
             assert refusal(data[:length])
 
@@ -138,10 +138,23 @@ def verdict(data: bytes) -> str:
     except ImageError:
         return "refused"
     try:
-        theirs = pillow_rgb(data)
+        theirs = pillow_rgb(without_text(data))
     except Exception as error:
         return f"only ours, Pillow says {type(error).__name__}: {error}"
     return "equal" if np.array_equal(ours, theirs) else "different pixels"
+
+
+def without_text(data: bytes) -> bytes:
+    """A PNG without packed text and profiles: Pillow opens them, and gives up over large ones."""
+    if not data.startswith(b"\x89PNG"):
+        return data
+    kept, at = data[:8], 8
+    while at < len(data):
+        end = at + 12 + int.from_bytes(data[at : at + 4], "big")
+        if data[at + 4 : at + 8] not in (b"zTXt", b"iTXt", b"iCCP"):
+            kept += data[at:end]
+        at = end
+    return kept
 
 
 def mutated(data: bytes, rng: random.Random, others: list[bytes]) -> bytes:

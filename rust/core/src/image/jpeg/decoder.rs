@@ -10,7 +10,7 @@ use super::quant::{self, Quant};
 use super::scan::{Part, Scan};
 use super::segments::Segments;
 use super::upsample::Rows;
-use super::{colour, malformed, unsupported};
+use super::{colour, malformed, truncated, unsupported};
 use crate::Result;
 use crate::image::Rgb8;
 use crate::image::limits::allocate;
@@ -128,6 +128,9 @@ impl Decoder {
         }
         let scan = self.scan_header(&frame, header)?;
         let data = Segments::read(file)?;
+        if data.cut {
+            return Err(truncated("the file ends inside the picture data"));
+        }
         scan.check_length(&data)?;
         if self.components.is_empty() {
             let components = frame.components.iter().map(|c| Component::new(&frame, c));

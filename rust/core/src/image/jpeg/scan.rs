@@ -5,7 +5,7 @@ use super::component::Component;
 use super::huffman::{END_OF_BLOCK, Entry, Table};
 use super::quant::Quant;
 use super::segments::Segments;
-use super::{ZIGZAG, idct, malformed, truncated};
+use super::{ZIGZAG, idct, malformed};
 use crate::Result;
 
 /// One component as this scan codes it.
@@ -32,7 +32,7 @@ impl Scan {
     /// Decodes all units.
     ///
     /// # Errors
-    /// `Truncated` if there cannot be enough data, `Malformed` at the first broken rule.
+    /// `Malformed` at the first broken rule.
     pub(super) fn decode(&self, data: &Segments, components: &mut [Component]) -> Result<()> {
         let mut segment = Segment::start(data, 0)?;
         let mut left = self.interval;
@@ -52,7 +52,7 @@ impl Scan {
     pub(super) fn check_length(&self, data: &Segments) -> Result<()> {
         let blocks: usize = self.parts.iter().map(|part| part.blocks.0 * part.blocks.1).sum();
         if data.bits() / 2 < blocks * self.columns * self.rows {
-            return Err(truncated(format!("the scan ends after {} bytes", data.bits() / 8)));
+            return Err(malformed(format!("a scan of {} bytes, too few for it", data.bits() / 8)));
         }
         Ok(())
     }

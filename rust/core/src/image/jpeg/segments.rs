@@ -13,16 +13,17 @@ pub(super) struct Segments {
     restarts: Vec<u8>,
     /// bytes of the file up to the marker that ends the scan, or up to its end
     pub(super) consumed: usize,
+    /// the file ends here, without the marker that should end the scan
+    pub(super) cut: bool,
 }
 
 impl Segments {
-    /// Reads up to the first marker that is not a restart. The last segment also ends where the
-    /// file does; whether that was too early shows when its bits run out.
+    /// Reads up to the first marker that is not a restart.
     pub(super) fn read(file: &[u8]) -> Result<Self> {
         let mut data = reserve(file.len())?;
         let (mut ends, mut restarts) = (Vec::new(), Vec::new());
         let mut at = 0;
-        loop {
+        let cut = loop {
             let run = plain_bytes(&file[at..]);
             data.extend_from_slice(&file[at..at + run]);
             at += run;
@@ -36,11 +37,11 @@ impl Segments {
                     restarts.push(code & 7);
                     at += len;
                 }
-                _ => break,
+                other => break other.is_none(),
             }
-        }
+        };
         ends.push(data.len());
-        Ok(Self { data, ends, restarts, consumed: at })
+        Ok(Self { data, ends, restarts, consumed: at, cut })
     }
 
     /// Bits in all segments together.
@@ -89,6 +90,7 @@ mod tests {
         assert_eq!(segments.segment(2), Some(&[4][..]));
         assert_eq!(segments.segment(3), None);
         assert_eq!((segments.restart(1), segments.restart(2)), (Some(1), None));
-        assert_eq!(segments.consumed, 14);
+        assert_eq!((segments.consumed, segments.cut), (14, false));
+        assert!(Segments::read(&file[..14]).expect("valid").cut);
     }
 }

@@ -25,10 +25,11 @@ struct Chunk<'a> {
     whole: &'a [u8],
 }
 
-/// Reads up to the end of the first run of pixel data; what follows cannot change the picture.
+/// Takes the picture from the first run of pixel data and follows the chunks to the end of the file:
+/// one that was cut or damaged behind its pixels is still a damaged file.
 ///
 /// # Errors
-/// `Truncated` if the file ends before, `Malformed` for a wrong checksum or order.
+/// `Truncated` if the file ends before its end chunk, `Malformed` for a wrong checksum or order.
 pub(super) fn read(bytes: &[u8]) -> Result<Picture<'_>> {
     let mut rest = &bytes[SIGNATURE..];
     let first = next(&mut rest)?;
@@ -43,6 +44,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Picture<'_>> {
     while rest.get(4..8) == Some(b"IDAT") {
         stream.extend_from_slice(next(&mut rest)?.whole);
     }
+    while next(&mut rest)?.kind != *b"IEND" {}
     stream.extend_from_slice(IEND);
     Ok(Picture { header, palette, stream })
 }
