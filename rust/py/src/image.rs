@@ -11,11 +11,13 @@ use numpy::{
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
+use pyo3::types::PyList;
 
 use crate::errors::to_python;
 
 /// `decode_image(bytes)`: `(H, W, 3)` uint8.
 #[pyfunction]
+#[allow(clippy::needless_pass_by_value, reason = "an argument of Python is owned")]
 pub fn decode_image(py: Python<'_>, data: PyBackedBytes) -> PyResult<Bound<'_, PyArray3<u8>>> {
     to_array(py, py.detach(|| image::decode(&data)).map_err(to_python)?)
 }
@@ -70,13 +72,13 @@ impl ImagePipeline {
     fn process<'py>(
         &self,
         py: Python<'py>,
-        images: Vec<Bound<'py, PyAny>>,
+        images: &Bound<'py, PyList>,
         num_threads: usize,
     ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyArray2<i64>>)> {
         let sources = images
             .iter()
             .enumerate()
-            .map(|(index, image)| picture(index, image))
+            .map(|(index, image)| picture(index, &image))
             .collect::<PyResult<Vec<_>>>()?;
         let run = || image::process(&sources, &self.config, self.output, num_threads);
         let Batch { pixels, sizes } = py.detach(run).map_err(to_python)?;

@@ -85,7 +85,7 @@ impl ImageConfig {
         self.image_tokens() * self.patch_row()
     }
 
-    /// The colour round a padded picture: `int(255 * mean)`, as LLaVA's `expand2square` computes it.
+    /// The colour round a padded picture: `int(255 * mean)`, as the original's `expand2square` does.
     #[must_use]
     pub(super) fn pad_colour(&self) -> [u8; 3] {
         // Through decimals: the f32 nearest to 0.6 is below 0.6, the double that a user wrote is not.

@@ -28,7 +28,7 @@ impl Tap {
 }
 
 /// From a sum to a pixel.
-#[inline(always)]
+#[inline]
 pub(super) fn to_pixel(sum: i32) -> u8 {
     (sum >> BITS).clamp(0, 255) as u8
 }

@@ -28,7 +28,7 @@ pub(super) fn gray_row(gray: &[u8], out: &mut [u8]) {
 }
 
 /// libjpeg's fixed-point conversion, arranged so that every factor fits 16 bits.
-#[inline(always)]
+#[inline]
 fn rgb(y: u8, cb: u8, cr: u8) -> [u8; 3] {
     let (y, cb, cr) = (i16::from(y), i16::from(cb) - 128, i16::from(cr) - 128);
     // 1.402 = 1 + 2 * 26345 / 2^17 and 1.772 = 2 - 2 * 14942 / 2^17, rounded at the end

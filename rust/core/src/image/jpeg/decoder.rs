@@ -76,7 +76,7 @@ impl Decoder {
         while let Some((head, rest)) = payload.split_first() {
             let slots = if head & 0x10 == 0 { &mut self.dc } else { &mut self.ac };
             let Some(slot) = slots.get_mut(usize::from(head & !0x10)) else {
-                return Err(malformed(format!("Huffman table number {:#04x}", head)));
+                return Err(malformed(format!("Huffman table number {head:#04x}")));
             };
             let Some((counts, rest)) = rest.split_first_chunk::<16>() else {
                 return Err(malformed("a Huffman table is cut short"));

@@ -82,7 +82,8 @@ impl Frame {
 
     /// How many picture columns and rows one sample of the component covers; `None` for fractions.
     pub(super) fn ratio(&self, component: &ComponentHeader) -> Option<(usize, usize)> {
-        let whole = self.h_max % component.h == 0 && self.v_max % component.v == 0;
+        let whole =
+            self.h_max.is_multiple_of(component.h) && self.v_max.is_multiple_of(component.v);
         whole.then(|| (self.h_max / component.h, self.v_max / component.v))
     }
 

@@ -37,34 +37,34 @@ impl Entry {
         Self(bits | advance << 5 | u32::from(complete) << 12 | u32::from(value as u16) << 16)
     }
 
-    #[inline(always)]
+    #[inline]
     pub(super) fn bits(self) -> u32 {
         self.0 & 31
     }
 
-    #[inline(always)]
+    #[inline]
     pub(super) fn advance(self) -> usize {
         (self.0 >> 5 & 127) as usize
     }
 
-    #[inline(always)]
+    #[inline]
     pub(super) fn complete(self) -> bool {
         self.0 & 1 << 12 != 0
     }
 
-    #[inline(always)]
+    #[inline]
     pub(super) fn value(self) -> i16 {
         (self.0 >> 16) as i16
     }
 
     /// Magnitude bits to read when the value is not complete.
-    #[inline(always)]
+    #[inline]
     pub(super) fn size(self) -> u32 {
         self.0 >> 16
     }
 
     /// No code starts with these bits, or a code longer than the look-up.
-    #[inline(always)]
+    #[inline]
     pub(super) fn is_empty(self) -> bool {
         self.0 == 0
     }
@@ -125,7 +125,7 @@ impl Table {
     }
 
     /// The entry for the next bits; may be empty.
-    #[inline(always)]
+    #[inline]
     pub(super) fn find(&self, bits: &Bits<'_>) -> Entry {
         self.lookup[bits.peek(LOOKUP_BITS) as usize]
     }

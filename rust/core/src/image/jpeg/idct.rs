@@ -41,17 +41,17 @@ fn flat(mean: i16) -> [[u8; 8]; 8] {
 }
 
 /// Saturates to 8 bits and moves the zero point to 128.
-#[inline(always)]
+#[inline]
 fn sample(value: i16) -> u8 {
     (value.clamp(-128, 127) + 128) as u8
 }
 
-#[inline(always)]
+#[inline]
 fn saturate(value: i32) -> i16 {
     value.clamp(i32::from(i16::MIN), i32::from(i16::MAX)) as i16
 }
 
-#[inline(always)]
+#[inline]
 fn transpose(rows: &[Lanes; 8]) -> [Lanes; 8] {
     let mut columns = [[0; 8]; 8];
     for (y, row) in rows.iter().enumerate() {
@@ -63,7 +63,7 @@ fn transpose(rows: &[Lanes; 8]) -> [Lanes; 8] {
 }
 
 /// One transform down the eight rows, in all lanes at once.
-#[inline(always)]
+#[inline]
 fn pass<const SHIFT: u32>(rows: &[Lanes; 8]) -> [Lanes; 8] {
     let mut out = [[0; 8]; 8];
     for lane in 0..8 {
@@ -76,13 +76,13 @@ fn pass<const SHIFT: u32>(rows: &[Lanes; 8]) -> [Lanes; 8] {
 }
 
 /// `a * x + b * y` in wrapping 32 bits.
-#[inline(always)]
+#[inline]
 fn dot(a: i16, x: i16, b: i16, y: i16) -> i32 {
     (i32::from(a) * i32::from(x)).wrapping_add(i32::from(b) * i32::from(y))
 }
 
 /// Loeffler's eight-point inverse DCT; the constants are sums of cosines times `2^13`.
-#[inline(always)]
+#[inline]
 fn transform<const SHIFT: u32>(d: [i16; 8]) -> [i16; 8] {
     let even2 = dot(d[2], 4433, d[6], -10704);
     let even3 = dot(d[2], 10703, d[6], 4433);

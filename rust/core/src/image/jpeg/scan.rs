@@ -142,7 +142,7 @@ impl<'a> Segment<'a> {
 type Step<T> = std::result::Result<T, &'static str>;
 
 /// Decodes one AC symbol; true when the block is complete. `k` is the last coefficient's index.
-#[inline(always)]
+#[inline]
 fn coefficient(
     table: &Table,
     bits: &mut Bits<'_>,
@@ -164,7 +164,7 @@ fn coefficient(
 }
 
 /// The next code's entry; takes no bits, looks at 16.
-#[inline(always)]
+#[inline]
 fn find(table: &Table, bits: &Bits<'_>) -> Step<Entry> {
     let entry = table.find(bits);
     if entry.is_empty() { table.find_long(bits).ok_or("invalid Huffman code") } else { Ok(entry) }
@@ -172,7 +172,7 @@ fn find(table: &Table, bits: &Bits<'_>) -> Step<Entry> {
 
 /// The value of an entry whose bits were taken. One from the look-up took at most 11 bits with its
 /// value; any other took at most 16, and its magnitude starts from a full buffer.
-#[inline(always)]
+#[inline]
 fn value(entry: Entry, bits: &mut Bits<'_>) -> i16 {
     if entry.complete() {
         return entry.value();

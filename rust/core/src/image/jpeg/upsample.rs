@@ -30,7 +30,7 @@ impl Rows {
             }
             (_, 2) if fancy => {
                 let near = y / 2;
-                let far = if y % 2 == 0 { near.saturating_sub(1) } else { near + 1 };
+                let far = if y.is_multiple_of(2) { near.saturating_sub(1) } else { near + 1 };
                 self.sum_rows(component.row(near), Some(component.row(far)));
                 self.spread::<4>(8, 7);
             }
