@@ -118,17 +118,25 @@ def test_hostile_fixtures(fixtures: Path):
 
 def test_mutated_files():
     """Thousands of files with flipped bits, lost, doubled, foreign or random bytes."""
-    originals = [path.read_bytes() for path in sorted(PICTURES.glob("*.[jp][pn]g"))]
-    originals = [data for data in originals if len(data) < 20_000]
+    campaign([path.read_bytes() for path in sorted(PICTURES.glob("*.[jp][pn]g"))])
+
+
+def test_mutated_fixtures(fixtures: Path):
+    """The same for files of many other encoders."""
+    files = sorted((fixtures / "images" / "valid").glob("**/*.[jp][pn]g"))
+    campaign([path.read_bytes() for path in files])
+
+
+def campaign(files: list[bytes]) -> None:
+    originals = [data for data in files if len(data) < 50_000 and verdict(data) == "equal"]
     outcomes: Counter[str] = Counter()
     for seed in range(scaled(20_000)):
         rng = random.Random(seed)
-        data = mutated(rng.choice(originals), rng, originals)
-        outcome = verdict(data)
+        outcome = verdict(mutated(rng.choice(originals), rng, originals))
         outcomes[outcome] += 1
         assert outcome in ("refused", "equal"), f"seed {seed}: {outcome}"
     print(dict(outcomes))
-    assert outcomes["refused"] > sum(outcomes.values()) / 4
+    assert min(outcomes["refused"], outcomes["equal"]) > sum(outcomes.values()) / 10
 
 
 def verdict(data: bytes) -> str:
@@ -138,20 +146,21 @@ def verdict(data: bytes) -> str:
     except ImageError:
         return "refused"
     try:
-        theirs = pillow_rgb(without_text(data))
+        theirs = pillow_rgb(pixels_only(data))
     except Exception as error:
         return f"only ours, Pillow says {type(error).__name__}: {error}"
     return "equal" if np.array_equal(ours, theirs) else "different pixels"
 
 
-def without_text(data: bytes) -> bytes:
-    """A PNG without packed text and profiles: Pillow opens them, and gives up over large ones."""
+def pixels_only(data: bytes) -> bytes:
+    """A PNG with nothing but its picture: Pillow also reads texts, profiles and further animation
+    frames, and gives up over a large or damaged one; ours passes over them."""
     if not data.startswith(b"\x89PNG"):
         return data
     kept, at = data[:8], 8
     while at < len(data):
         end = at + 12 + int.from_bytes(data[at : at + 4], "big")
-        if data[at + 4 : at + 8] not in (b"zTXt", b"iTXt", b"iCCP"):
+        if data[at + 4 : at + 8] in (b"IHDR", b"PLTE", b"IDAT", b"IEND"):
             kept += data[at:end]
         at = end
     return kept

@@ -1,5 +1,6 @@
 //! The entropy-coded part of a scan: byte stuffing removed, cut at the restart markers.
 
+use super::malformed;
 use super::markers::{RST0, RST7};
 use crate::Result;
 use crate::image::limits::reserve;
@@ -19,6 +20,9 @@ pub(super) struct Segments {
 
 impl Segments {
     /// Reads up to the first marker that is not a restart.
+    ///
+    /// # Errors
+    /// `Malformed` for fill bytes that no marker follows.
     pub(super) fn read(file: &[u8]) -> Result<Self> {
         let mut data = reserve(file.len())?;
         let (mut ends, mut restarts) = (Vec::new(), Vec::new());
@@ -28,10 +32,12 @@ impl Segments {
             data.extend_from_slice(&file[at..at + run]);
             at += run;
             match after_fill_bytes(&file[at..]) {
-                Some((0, len)) => {
+                Some((0, 2)) => {
                     data.push(0xFF);
-                    at += len;
+                    at += 2;
                 }
+                // Fill bytes may stand before a marker, never before a stuffed zero.
+                Some((0, _)) => return Err(malformed("fill bytes inside the picture data")),
                 Some((code @ RST0..=RST7, len)) => {
                     ends.push(data.len());
                     restarts.push(code & 7);
@@ -83,15 +89,15 @@ mod tests {
 
     #[test]
     fn stuffing_goes_and_restarts_cut() {
-        let file =
-            [1, 0xFF, 0, 2, 0xFF, 0xD0, 3, 0xFF, 0xFF, 0, 0xFF, 0xFF, 0xD1, 4, 0xFF, 0xD9, 5];
+        let file = [1, 0xFF, 0, 2, 0xFF, 0xD0, 3, 0xFF, 0, 0xFF, 0xFF, 0xD1, 4, 0xFF, 0xD9, 5];
         let segments = Segments::read(&file).expect("valid");
         assert_eq!(segments.segment(0), Some(&[1, 0xFF, 2][..]));
         assert_eq!(segments.segment(1), Some(&[3, 0xFF][..]));
         assert_eq!(segments.segment(2), Some(&[4][..]));
         assert_eq!(segments.segment(3), None);
         assert_eq!((segments.restart(1), segments.restart(2)), (Some(1), None));
-        assert_eq!((segments.consumed, segments.cut), (14, false));
-        assert!(Segments::read(&file[..14]).expect("valid").cut);
+        assert_eq!((segments.consumed, segments.cut), (13, false));
+        assert!(Segments::read(&file[..13]).expect("valid").cut);
+        assert!(Segments::read(&[1, 0xFF, 0xFF, 0, 2, 0xFF, 0xD9]).is_err());
     }
 }
