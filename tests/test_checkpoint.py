@@ -4,7 +4,8 @@ import json
 
 import pytest
 import torch
-from llava_fast import ImageConfig, LlavaModel
+from llava_fast import ImageConfig, ImageProcessor, LlavaModel
+from PIL import Image
 from safetensors.torch import load_file
 
 from tests.tiny import document, hub_model, own_model, pictures, rewrite
@@ -203,3 +204,19 @@ def test_small_files_travel_with_the_model(tmp_path):
     with pytest.raises(ValueError, match="image: size: got 336, expected the tower's 28"):
         own.save_pretrained(tmp_path / "c", image=ImageConfig())
     assert not (tmp_path / "c").exists()
+
+
+@pytest.mark.parametrize("mode", ["crop", "pad"])
+def test_transformers_prepares_pictures_for_a_saved_model_as_we_do(mode, data, tmp_path):
+    from transformers import CLIPImageProcessorPil
+    from transformers.models.llava.image_processing_pil_llava import LlavaImageProcessorPil
+
+    own = own_model(hub_model(), tmp_path / "in")
+    image = ImageConfig(size=28, patch_size=14, mode=mode)
+    own.save_pretrained(tmp_path / "out", image=image)
+    kind = LlavaImageProcessorPil if mode == "pad" else CLIPImageProcessorPil
+    picture = Image.open(data / "pictures" / "photo_like.jpg")
+    assert picture.width != picture.height
+    expected = kind.from_pretrained(tmp_path / "out")(picture, return_tensors="pt")
+    got = ImageProcessor.from_pretrained(tmp_path / "out")(picture)
+    assert torch.equal(got["pixel_values"], expected["pixel_values"])

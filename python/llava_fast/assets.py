@@ -81,8 +81,9 @@ def settings(files: Files) -> dict[str, Any]:
 
 
 def image_mode(files: Files) -> str:
-    """How pictures become squares, "crop" unless the directory says otherwise."""
-    mode = settings(files).get("image_mode", "crop")
+    """How pictures become squares: `llava_fast.json`'s word, else the image processor's."""
+    padded = bool(image_settings(files).get("do_pad"))
+    mode = settings(files).get("image_mode", "pad" if padded else "crop")
     if mode not in MODES:
         raise ValueError(f"{OURS}: image_mode: got {mode!r}, expected one of {', '.join(MODES)}")
     return mode
@@ -110,7 +111,7 @@ def updated(
     said.setdefault("image_mode", image_mode(files))
     files[OURS] = json_bytes(said)
     if image is not None or PROCESSOR not in files:
-        files[PROCESSOR] = json_bytes(_llava_processor(config.vision))
+        files[PROCESSOR] = json_bytes(_llava_processor(config.vision, said["image_mode"]))
     if GENERATION not in files:
         files[GENERATION] = json_bytes(_generation(config))
     return files
@@ -146,10 +147,14 @@ def clip_processor(vision: VisionConfig) -> dict[str, Any]:
     }
 
 
-def _llava_processor(vision: VisionConfig) -> dict[str, Any]:
+def _llava_processor(vision: VisionConfig, mode: str) -> dict[str, Any]:
     """transformers' `LlavaProcessor`: the class token is counted and dropped ("default")."""
+    image = clip_processor(vision)
+    if mode == "pad":
+        # CLIP's own `do_pad` is another thing; LLaVA's pads to a square of the mean colour.
+        image |= {"do_pad": True, "image_processor_type": "LlavaImageProcessor"}
     return {
-        "image_processor": clip_processor(vision),
+        "image_processor": image,
         "image_token": "<image>",
         "num_additional_image_tokens": 1,
         "patch_size": vision.patch_size,
