@@ -27,7 +27,8 @@ def patch_projection(
     """
     size = weight_DCpp.shape[-1]
     if pixels.dtype == torch.uint8:
-        rows_NPK = _normalised(pixels[..., : 3 * size * size], mean, std)
+        wide = torch.promote_types(torch.float32, weight_DCpp.dtype)
+        rows_NPK = _normalised(pixels[..., : 3 * size * size].to(wide), mean, std)
     else:
         rows_NPK = _patches(pixels, size)
     # Not a convolution: on CUDA that would be computed in TF32.
@@ -35,16 +36,16 @@ def patch_projection(
 
 
 def _normalised(
-    bytes_NPK: torch.Tensor,
+    x_NPK: torch.Tensor,
     mean: tuple[float, float, float],
     std: tuple[float, float, float],
 ) -> torch.Tensor:
-    """(x / 255 - mean) / std per channel, in float32."""
-    area, device = bytes_NPK.shape[-1] // 3, bytes_NPK.device
-    scale_K = torch.tensor([1 / (255 * s) for s in std], device=device).repeat_interleave(area)
-    shift = [-m / s for m, s in zip(mean, std, strict=True)]
-    shift_K = torch.tensor(shift, device=device).repeat_interleave(area)
-    return torch.addcmul(shift_K, bytes_NPK.float(), scale_K)
+    """(x / 255 - mean) / std per channel."""
+    area = x_NPK.shape[-1] // 3
+    scale_C = x_NPK.new_tensor([1 / (255 * s) for s in std])
+    shift_C = x_NPK.new_tensor([-m / s for m, s in zip(mean, std, strict=True)])
+    scale_K, shift_K = (x_C.repeat_interleave(area) for x_C in (scale_C, shift_C))
+    return torch.addcmul(shift_K, x_NPK, scale_K)
 
 
 def _patches(pixels_NCSS: torch.Tensor, size: int) -> torch.Tensor:

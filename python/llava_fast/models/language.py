@@ -5,6 +5,7 @@ Letters: T tokens of all documents in a row, D features, N query heads, K key-va
     width, R = H / 2, B rows of the cache, L cache positions.
 """
 
+from functools import lru_cache
 from typing import Protocol
 
 import torch
@@ -97,12 +98,22 @@ class LanguageModel(nn.Module):
     def _angles(
         self, positions_T: torch.Tensor, dtype: torch.dtype
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Cosine and sine (T, R), computed in float32 as transformers does, in any model."""
-        width = self.config.head_dim
-        even_R = torch.arange(0, width, 2, device=positions_T.device).float()
-        frequency_R = 1.0 / (self.config.rope_theta ** (even_R / width))
+        """Cosine and sine (T, R) of float32 angles, as transformers has them, in any model."""
+        frequency_R = _frequencies(self.config.head_dim, self.config.rope_theta, positions_T.device)
         angle_TR = positions_T[:, None].float() * frequency_R
+        # In float64 models the devices' own float32 cosines would differ.
+        angle_TR = angle_TR.to(torch.promote_types(torch.float32, dtype))
         return angle_TR.cos().to(dtype), angle_TR.sin().to(dtype)
+
+
+@lru_cache(maxsize=64)
+def _frequencies(width: int, theta: float, device: torch.device) -> torch.Tensor:
+    """Rotary frequencies (R,). From the CPU: powers differ in the last bit from device to device,
+    which a position of some thousands multiplies.
+    """
+    with torch.inference_mode(mode=False):
+        even_R = torch.arange(0, width, 2).float()
+        return (1.0 / (theta ** (even_R / width))).to(device)
 
 
 class DecoderLayer(nn.Module):
