@@ -47,11 +47,11 @@ def _kind(path: Path) -> str:
     return "something else" if path.exists() else "missing"
 
 
-def check_output(config: TrainConfig, folder: Path) -> None:
-    """Makes `folder`, writes a small file into it and compares free space with need.
+def check_writable(folder: Path) -> None:
+    """Makes the run directory and writes a small file into it.
 
     Raises:
-        ValueError: not writable, or less than 1.2 x (kept checkpoints + 1) x their size is free.
+        ValueError: it cannot be written to.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -60,10 +60,18 @@ def check_output(config: TrainConfig, folder: Path) -> None:
             file.flush()
     except OSError as error:
         raise ValueError(f"out: cannot write to `{folder}`: {error.strerror}") from None
-    need, free = space_needed(config), shutil.disk_usage(folder).free
+
+
+def check_space(config: TrainConfig) -> None:
+    """Compares the free space of the run directory's disk with what the run will write.
+
+    Raises:
+        ValueError: less is free than 1.2 x (kept checkpoints + 1) x their size, and the model.
+    """
+    need, free = space_needed(config), shutil.disk_usage(config.folder).free
     if free < need:
         raise ValueError(
-            f"out: {free / 2**20:,.0f} MiB free at `{folder}`, expected at least "
+            f"out: {free / 2**20:,.0f} MiB free at `{config.folder}`, expected at least "
             f"{need / 2**20:,.0f} MiB for checkpoints and model"
         )
 

@@ -76,7 +76,7 @@ def _run(run: Plan) -> tuple[dict[str, Any], int]:
     """Trains what is not trained yet, alone in the run directory: summary and exit code."""
     from . import preflight, rundir
 
-    preflight.check_output(run.stages[0], run.out)
+    preflight.check_writable(run.out)
     with rundir.locked(run.out):
         if run.fresh:
             run.clear()
@@ -97,8 +97,9 @@ def _train(stage: TrainConfig) -> tuple[dict[str, Any], int]:
     """One stage: summary and exit code."""
     from . import preflight, rundir
 
+    preflight.check_writable(stage.folder)
     preflight.check_inputs(stage)
-    preflight.check_output(stage, stage.folder)
+    preflight.check_space(stage)
     rundir.clean(stage.folder)
     rundir.write_text(stage.folder / "config.json", stage.to_json())
     # torch takes seconds to import; everything above is said before.
