@@ -69,6 +69,7 @@ def test_values_have_the_type_of_their_field():
         ("image_mode=stretch", "image_mode: got `stretch`, expected one of crop, pad"),
         ("evaluate=x", "evaluate: got `x`, expected NAME=FILE"),
         ("steps", "got `steps`, expected key=value"),
+        ("stage1.model=x", "got `model` and `vision`/`llm`, expected one or the other"),
     ],
 )
 def test_mistakes_are_named(word, message):
@@ -83,6 +84,13 @@ def test_what_a_recipe_needs_is_asked_for():
         plan.resolve(["recipe=finetune", "model=m", "data=d"])
     with pytest.raises(ValueError, match="expected one or the other"):
         plan.resolve(["recipe=finetune", "vision=v", *words(**PLACES)])
+
+
+def test_backbones_take_a_place_and_a_seed():
+    run = plan.resolve(["recipe=backbones", "seed=3"])
+    assert (str(run.out), run.seed, run.stages) == ("runs/backbones", 3, [])
+    with pytest.raises(ValueError, match="recipe `backbones` takes `out`, `seed` and `fresh`"):
+        plan.resolve(["recipe=backbones", "lr=1"])
 
 
 def test_help_lists_every_recipe_and_key():

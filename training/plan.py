@@ -12,7 +12,10 @@ from . import rundir
 from .config import TrainConfig, changed, nearest, parse_value
 from .recipes import RECIPES, Recipe
 
-LEFTOVERS = ("checkpoints", "model", "data", "config.json", "metrics.jsonl", "summary.json")
+LEFTOVERS = (
+    *("checkpoints", "model", "data", "config.json", "metrics.jsonl", "summary.json"),
+    *("vision", "lm", "tokenizer.json", "tokenizer_config.json"),
+)
 
 
 @dataclass(frozen=True)
@@ -22,11 +25,8 @@ class Plan:
     recipe: Recipe
     stages: list[TrainConfig]
     out: Path
-
-    @property
-    def fresh(self) -> bool:
-        """Start over?"""
-        return self.stages[0].fresh
+    seed: int
+    fresh: bool
 
     def clear(self) -> None:
         """Deletes what an earlier run has left in its directory, and nothing else."""
@@ -41,7 +41,7 @@ class Plan:
     def prepare(self) -> None:
         """Writes the data, if the recipe makes its own."""
         if self.recipe.prepare:
-            self.recipe.prepare(self.out, self.stages[0].seed)
+            self.recipe.prepare(self.out, self.seed)
 
     def together(self, summaries: list[dict[str, Any]]) -> dict[str, Any]:
         """The summary of the whole run; with several stages, it is the last one's and more."""
@@ -65,14 +65,20 @@ def resolve(arguments: list[str]) -> Plan:
     if name not in RECIPES:
         raise nearest("recipe", name, RECIPES)
     changes = {key: parse_value(key.rpartition(".")[2], text) for key, text in texts.items()}
-    stages = RECIPES[name].stages(changes)
+    seed, fresh = changes.get("seed", 0), changes.get("fresh", False)
+    recipe = RECIPES[name]
+    if recipe.stages is None:
+        if other := changes.keys() - {"out", "seed", "fresh"}:
+            raise ValueError(f"recipe `{name}` takes `out`, `seed` and `fresh`, got `{min(other)}`")
+        return Plan(recipe, [], Path(changes.get("out") or f"runs/{name}"), seed, fresh)
+    stages = recipe.stages(changes)
     names = {stage.folder.name for stage in stages} if len(stages) > 1 else {""}
     for key in changes:
         stage, dot, _ = key.rpartition(".")
         if dot and stage not in names:
             raise nearest("stage", stage, names)
     first = stages[0].folder
-    return Plan(RECIPES[name], stages, first.parent if len(stages) > 1 else first)
+    return Plan(recipe, stages, first.parent if len(stages) > 1 else first, seed, fresh)
 
 
 def _split(word: str) -> tuple[str, str]:

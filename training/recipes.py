@@ -104,21 +104,30 @@ def _write_world(out: Path, seed: int) -> None:
         write_world(out / "data", seed)
 
 
+def _pretrain_backbones(out: Path, seed: int) -> None:
+    """The weights in `default/backbones`, made again."""
+    if not all((out / name).exists() for name in ("vision", "lm")):
+        from .default.pretrain import run
+
+        run(out, seed)
+
+
 @dataclass(frozen=True)
 class Recipe:
-    """stages: the settings, in order. prepare: writes the data, given run directory and seed."""
+    """about: a line for `--help`. stages: the settings, in order. prepare: makes what the stages
+    read, given run directory and seed; a recipe may do nothing else."""
 
-    stages: Callable[[Changes], list[TrainConfig]]
+    about: str
+    stages: Callable[[Changes], list[TrainConfig]] | None = None
     prepare: Callable[[Path, int], None] | None = None
-
-    @property
-    def about(self) -> str:
-        """One line for `--help`."""
-        return (self.stages.__doc__ or "").partition("\n")[0]
 
 
 RECIPES = {
-    "tiny": Recipe(tiny, _write_world),
-    "pretrain": Recipe(pretrain),
-    "finetune": Recipe(finetune),
+    "tiny": Recipe("the default: both stages on a small made-up world", tiny, _write_world),
+    "pretrain": Recipe("LLaVA-1.5 stage 1: captions teach a projector", pretrain),
+    "finetune": Recipe("LLaVA-1.5 stage 2: conversations teach projector and LLM", finetune),
+    "backbones": Recipe(
+        "makes the small vision tower and LLM of the default again (under an hour)",
+        prepare=_pretrain_backbones,
+    ),
 }

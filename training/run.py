@@ -8,6 +8,7 @@ inside functions; the last line hands over to the one copy inside `llava_fast`.
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,10 @@ def main(arguments: list[str] | None = None) -> None:
     """
     try:
         sys.exit(_main(sys.argv[1:] if arguments is None else arguments))
+    except BrokenPipeError:
+        # Whoever read the output has left; Python must not try to flush it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(FAILED)
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(FAILED)
@@ -48,11 +53,9 @@ def _main(arguments: list[str]) -> int:
         plan.refuse_changes(run)
         summary = rundir.read_json(run.out / "summary.json")
     if summary is None:
-        summary, code = _run(run)
-        if code:
-            return code
-    else:
-        print(f"`{run.out}` is finished; `fresh=true` starts over")
+        print(f"run directory `{run.out}`", flush=True)
+        return _run(run)
+    print(f"`{run.out}` is finished; `fresh=true` starts over")
     _conclude(summary)
     return 0
 
@@ -72,8 +75,8 @@ def usage() -> str:
     return "\n".join(lines)
 
 
-def _run(run: Plan) -> tuple[dict[str, Any], int]:
-    """Trains what is not trained yet, alone in the run directory: summary and exit code."""
+def _run(run: Plan) -> int:
+    """Trains what is not trained yet, alone in the run directory; the exit code."""
     from . import preflight, rundir
 
     preflight.check_writable(run.out)
@@ -88,9 +91,11 @@ def _run(run: Plan) -> tuple[dict[str, Any], int]:
             if summary is None:
                 summary, code = _train(stage)
                 if code:
-                    return {}, code
+                    return code
             summaries.append(summary)
-        return run.together(summaries), 0
+        if summaries:
+            _conclude(run.together(summaries))
+    return 0
 
 
 def _train(stage: TrainConfig) -> tuple[dict[str, Any], int]:
