@@ -193,7 +193,7 @@ class Stage:
         self.console.say(f"measuring {name}: {len(dataset):,} records")
         loader = DataLoader(
             dataset,
-            pack_tokens=max(config.max_length, config.pack_tokens),
+            pack_tokens=max(dataset.max_length, config.pack_tokens),
             format="native",
             shuffle=False,
             num_threads=config.num_threads or None,
