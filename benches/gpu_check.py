@@ -24,6 +24,8 @@ from pathlib import Path
 from benches import results
 
 TOTAL_SECONDS = 530.0
+# A rehearsal has no machine to give back in time, and may share its processor.
+DRY_PATIENCE = 3.0
 REPORT = results.RESULTS / "h200.json"
 
 
@@ -44,6 +46,11 @@ class Setting:
     device: str
     wheel: Path | None
     scratch: Path
+
+    @property
+    def patience(self) -> float:
+        """Factor of all deadlines."""
+        return DRY_PATIENCE if self.device == "cpu" else 1.0
 
     @property
     def site(self) -> Path:
@@ -166,8 +173,8 @@ def run(plan: list[Step], setting: Setting, report: Path) -> list[Outcome]:
     """Run the steps until the time is up; a step without time left is "late"."""
     start, outcomes = time.monotonic(), []
     for step in plan:
-        left = TOTAL_SECONDS - (time.monotonic() - start)
-        outcome = _run(step, setting, min(step.seconds, left))
+        left = setting.patience * TOTAL_SECONDS - (time.monotonic() - start)
+        outcome = _run(step, setting, min(setting.patience * step.seconds, left))
         outcomes.append(outcome)
         print(_line(outcome), flush=True)
         _write(report, outcomes, setting)

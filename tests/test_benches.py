@@ -233,7 +233,7 @@ def _bench(bench: str, folder: Path, *options: str) -> subprocess.CompletedProce
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(folder), str(results.ROOT)])}
     environment.pop("LLAVA_FAST_FIXTURES", None)
     return subprocess.run(
-        command, cwd=results.ROOT, env=environment, capture_output=True, text=True, timeout=240
+        command, cwd=results.ROOT, env=environment, capture_output=True, text=True, timeout=600
     )
 
 
@@ -253,7 +253,7 @@ def test_gpu_check_writes_its_report_after_every_step(tmp_path: Path):
     ]
     outcomes = gpu_check.run(plan, setting, report)
     assert [o.status for o in outcomes] == ["passed", "failed", "late", "passed"]
-    assert [o.detail for o in outcomes] == ["first", "broken", "over 0.5 s", "3 before"]
+    assert [o.detail for o in outcomes] == ["first", "broken", "over 1.5 s", "3 before"]
     stored = json.loads(report.read_text())
     assert [step["step"] for step in stored["steps"]] == ["good", "bad", "slow", "look"]
     assert stored["commit"] == results.commit()
@@ -281,7 +281,7 @@ def test_gpu_check_counts_a_skipped_check_as_not_run(counts: tuple, passed: bool
 
 def test_gpu_check_dry_run_passes():
     command = [sys.executable, "-m", "benches.gpu_check", "--dry-run"]
-    done = subprocess.run(command, cwd=results.ROOT, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, cwd=results.ROOT, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stdout + done.stderr
     lines = done.stdout.splitlines()
     for bench in ("preprocess", "loader", "tokenize"):

@@ -21,8 +21,8 @@ def batches(model_dir: Path, records: Path) -> dict[str, dict]:
     tokenizer = Tokenizer.from_pretrained(model_dir)
     dataset = LlavaDataset(records, records.parent, tokenizer, image=image, max_length=1200)
     return {
-        "native": next(iter(DataLoader(dataset, pack_tokens=2400, format="native"))),
-        "padded": next(iter(DataLoader(dataset, batch_size=4))),
+        "native": next(iter(DataLoader(dataset, pack_tokens=1200, format="native"))),
+        "padded": next(iter(DataLoader(dataset, batch_size=2))),
     }
 
 
