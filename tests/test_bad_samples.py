@@ -5,8 +5,8 @@ import re
 
 import pytest
 import torch
-from llava_fast import DataError, DataLoader, ImageError
 
+from llava_fast import DataError, DataLoader, ImageError
 from tests import tiny_data
 from tests.tiny_data import PACK
 

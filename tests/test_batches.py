@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from llava_fast import DataLoader, encode
 
+from llava_fast import DataLoader, encode
 from tests import tiny_data
 from tests.tiny_data import PACK
 

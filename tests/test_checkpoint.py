@@ -4,10 +4,10 @@ import json
 
 import pytest
 import torch
-from llava_fast import ImageConfig, ImageProcessor, LlavaModel
 from PIL import Image
 from safetensors.torch import load_file
 
+from llava_fast import ImageConfig, ImageProcessor, LlavaModel
 from tests.tiny import document, hub_model, own_model, pictures, rewrite
 
 WORDS = "tests/data/tokenizers"

@@ -5,9 +5,9 @@ import subprocess
 import sys
 
 import pytest
+
 from llava_fast import Generator, Request, __version__
 from llava_fast.cli import main
-
 from tests.tiny import answering_model
 
 

@@ -8,8 +8,8 @@ import time
 
 import pytest
 import torch
-from llava_fast import LlavaModel, files
 
+from llava_fast import LlavaModel, files
 from tests.scale import scaled
 from tests.tiny import hub_model, own_model
 

@@ -4,10 +4,10 @@ import json
 
 import pytest
 import torch
+
 from llava_fast import DataError, Generator, ImageError, LlavaModel, Request
 from llava_fast.sampling import Sampler
 from llava_fast.text import encode_prompt
-
 from tests.tiny import answering_model
 
 

@@ -5,8 +5,8 @@ import os
 
 import pytest
 import torch
-from llava_fast import LlavaModel
 
+from llava_fast import LlavaModel
 from tests.scale import scaled
 from tests.tiny import hub_model, rewrite
 

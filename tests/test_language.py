@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from llava_fast.models.config import TextConfig
 from llava_fast.models.language import Documents, KeyValueCache, LanguageModel
 

@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from llava_fast.models.batch import pack_batch
 
+from llava_fast.models.batch import pack_batch
 from tests.test_ops import both_forms
 from tests.tiny import document, hub_model, native, own_model, pictures
 

@@ -5,9 +5,9 @@ import time
 
 import pytest
 import torch
-from llava_fast import DataLoader
 from torch.utils.data import BatchSampler
 
+from llava_fast import DataLoader
 from tests import tiny_data
 from tests.tiny_data import PACK
 

@@ -5,6 +5,7 @@ import itertools
 
 import pytest
 import torch
+
 from llava_fast import ops
 
 MEAN, STD = (0.48, 0.45, 0.40), (0.26, 0.27, 0.28)

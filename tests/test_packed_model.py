@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from llava_fast import DataLoader
 
+from llava_fast import DataLoader
 from tests import tiny_data
 from tests.tiny_data import PACK
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from llava_fast._rust import Stream
 
+from llava_fast._rust import Stream
 from tests import oracle_plan
 
 ROOM = 60

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from llava_fast import Tokenizer
 from llava_fast.streaming import BROKEN, TextStream
 

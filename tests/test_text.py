@@ -9,10 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import llava_fast
 import pytest
-from llava_fast import DataError, Tokenizer, encode
 
+import llava_fast
+from llava_fast import DataError, Tokenizer, encode
 from tests import oracle_text as oracle
 from tests.data import make_text_golden as golden
 from tests.scale import scaled

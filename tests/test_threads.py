@@ -9,8 +9,8 @@ import sys
 import time
 
 import pytest
-from llava_fast import DataLoader
 
+from llava_fast import DataLoader
 from tests import tiny_data
 from tests.scale import scaled
 from tests.tiny_data import PACK

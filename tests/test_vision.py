@@ -2,9 +2,9 @@
 
 import pytest
 import torch
+
 from llava_fast.models.config import VisionConfig
 from llava_fast.models.vision import VisionTower
-
 from tests.tiny import pictures
 
 

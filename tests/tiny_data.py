@@ -5,8 +5,9 @@ import random
 from pathlib import Path
 
 import numpy as np
-from llava_fast import ImageConfig, LlavaDataset, Tokenizer
 from PIL import Image
+
+from llava_fast import ImageConfig, LlavaDataset, Tokenizer
 
 TOKENIZERS = Path(__file__).parent / "data" / "tokenizers"
 IMAGE = ImageConfig(size=28)  # four image tokens

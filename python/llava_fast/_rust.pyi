@@ -13,26 +13,6 @@ _ImageSettings = tuple[int, str, int, tuple[float, float, float], tuple[float, f
 _BadRow = tuple[int, str, str]
 
 @final
-class ImagePipeline:
-    """Model input from pictures, a batch at a time."""
-
-    def __new__(
-        cls,
-        size: int,
-        mode: str,
-        patch_size: int,
-        mean: Sequence[float],
-        std: Sequence[float],
-        output: str,
-    ) -> ImagePipeline: ...
-    def process(
-        self, /, images: Sequence[bytes | str | NDArray[np.uint8]], num_threads: int
-    ) -> tuple[NDArray[Any], NDArray[np.int64]]: ...
-
-def decode_image(data: bytes) -> NDArray[np.uint8]: ...
-def decode_image_file(path: str) -> NDArray[np.uint8]: ...
-
-@final
 class Dataset:
     """Records, and everything that turns one into model input."""
 
@@ -53,6 +33,23 @@ class Dataset:
     def batch(
         self, indices: Sequence[int], layout: str, skip: bool, threads: int
     ) -> tuple[dict[str, Any], list[_BadRow]]: ...
+
+@final
+class ImagePipeline:
+    """Model input from pictures, a batch at a time."""
+
+    def __new__(
+        cls,
+        size: int,
+        mode: str,
+        patch_size: int,
+        mean: Sequence[float],
+        std: Sequence[float],
+        output: str,
+    ) -> ImagePipeline: ...
+    def process(
+        self, /, images: Sequence[bytes | str | NDArray[np.uint8]], num_threads: int
+    ) -> tuple[NDArray[Any], NDArray[np.int64]]: ...
 
 @final
 class Stream:

@@ -18,8 +18,9 @@ class ImageConfig:
         "pad" = centred on a square of the mean colour first (LLaVA-1.5 stage 2 and inference).
     patch_size: side of a vision-tower patch in pixels.
     mean, std: per channel, of values in 0..1.
-    output: "pixel_values" (N, 3, size, size) float32, or "pixel_patches" (N, P, K) uint8 patch-major,
-        P = (size // patch_size) ** 2, K = 3 * patch_size ** 2 rounded up to a multiple of 64.
+    output: "pixel_values" (N, 3, size, size) float32, or "pixel_patches" (N, P, K) uint8,
+        patch-major: P = (size // patch_size) ** 2, K = 3 * patch_size ** 2 rounded up to a
+        multiple of 64.
 
     Source: LLaVA `mm_utils.process_images`, transformers `CLIPImageProcessorPil`.
     """
