@@ -83,6 +83,7 @@ class Stage:
         self._stop_signal = 0
         self._failed_saves = 0
         self._introduce()
+        rundir.write_text(self.folder / "config.json", config.to_json())
         metrics_bytes = self._restore()
         self.metrics = report.MetricsFile(self.folder / "metrics.jsonl", metrics_bytes)
 

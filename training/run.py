@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def _run(run: Plan) -> int:
         for stage in run.stages:
             summary = rundir.read_json(stage.folder / "summary.json")
             if summary is None:
-                summary, code = _train(stage)
+                summary, code = _train(stage, run.out)
                 if code:
                     return code
             summaries.append(summary)
@@ -98,15 +99,17 @@ def _run(run: Plan) -> int:
     return 0
 
 
-def _train(stage: TrainConfig) -> tuple[dict[str, Any], int]:
-    """One stage: summary and exit code."""
+def _train(stage: TrainConfig, locked: Path) -> tuple[dict[str, Any], int]:
+    """One stage, in the directory that is locked already or in one below: summary and exit code."""
     from . import preflight, rundir
 
     preflight.check_writable(stage.folder)
+    if stage.folder != locked:
+        with rundir.locked(stage.folder):
+            return _train(stage, stage.folder)
     preflight.check_inputs(stage)
     preflight.check_space(stage)
     rundir.clean(stage.folder)
-    rundir.write_text(stage.folder / "config.json", stage.to_json())
     # torch takes seconds to import; everything above is said before.
     from .engine import Stopped, run_stage
 
