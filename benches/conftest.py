@@ -9,6 +9,9 @@ import pytest
 from benches import results, timing
 from benches.gates import Gate, GateError
 
+# The data path has one implementation: plain Rust, no vector instructions by hand.
+PATH = "scalar"
+
 Compare = Callable[..., results.Entry]
 
 ENTRIES: dict[str, list[results.Entry]] = defaultdict(list)
@@ -83,7 +86,7 @@ def _entry(
         cpu_ratio=measured.cpu.median,
         exact=exact,
         unit=f"ms/{item}",
-        path="scalar",
+        path=PATH,
     )
 
 
