@@ -15,13 +15,14 @@ RUST := $(shell find rust Cargo.toml Cargo.lock pyproject.toml)
 COMPILE := $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-annotate --no-header pyproject.toml
 
-# The parts of `make test-long`: files of tests/ whose campaigns grow with the scale.
-PART_all := tests
-PART_images := $(wildcard tests/test_image*.py tests/test_decode*.py tests/test_source*.py)
-PART_text := $(wildcard tests/test_text*.py tests/test_record*.py tests/test_conversation*.py)
-PART_loader := $(wildcard tests/test_data*.py tests/test_loader*.py tests/test_pack*.py tests/test_plan*.py)
-PART_models := $(wildcard tests/test_model*.py tests/test_ops*.py tests/test_checkpoint*.py tests/test_generate*.py)
-PART_training := $(wildcard tests/test_training*.py tests/test_resume*.py tests/test_default*.py)
+# The parts of `make test-long`: the tests, as tests/test_NAME.py, whose campaigns follow the scale.
+PART_images := bad_pictures decode images
+PART_text := encode records text
+PART_loader := bad_samples batches data_resume loader_contract plan threads
+PART_models := checkpoint files generate hostile_models language llava ops packed_model streaming vision
+PART_training := backbones default report resume run training world
+PART_all := $(foreach part,images text loader models training,$(PART_$(part)))
+LONG := $(patsubst %,tests/test_%.py,$(PART_$(PART)))
 
 # A virtual environment that was moved or copied along with its folder still points to the old place.
 ifneq ($(wildcard .venv),)
@@ -48,8 +49,9 @@ test: build .venv/.test ## everything CI runs: cargo test, then pytest tests/
 	$(TEST_ENV) LLAVA_FAST_TEST_SCALE=$(SCALE) $(PY) -m pytest tests -n $(WORKERS) --dist loadfile -q
 
 test-long: build .venv/.test ## the campaigns at full size: PART=images|text|loader|models|training|all
-	@test -n "$(PART_$(PART))" || { echo "no part \`$(PART)\`: images, text, loader, models, training or all"; exit 2; }
-	$(TEST_ENV) LLAVA_FAST_TEST_SCALE=1 $(PY) -m pytest $(PART_$(PART)) -n $(WORKERS) --dist loadfile -q --durations=10
+	@test -n "$(LONG)" || { echo "no part \`$(PART)\`: images, text, loader, models, training or all"; exit 2; }
+	$(TEST_ENV) LLAVA_FAST_TEST_SCALE=1 $(PY) -m pytest $(LONG) \
+		-n $(WORKERS) --dist loadfile -q --durations=10
 
 test-oldest: .venv-oldest/.built ## the tests with the oldest supported torch, triton and transformers
 	$(TEST_ENV) LLAVA_FAST_TEST_SCALE=$(SCALE) $(OLD) -m pytest tests -n $(WORKERS) --dist loadfile -q

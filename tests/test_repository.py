@@ -116,3 +116,17 @@ def test_every_dependency_has_a_reason():
     rows = re.findall(r"^\| ([\w, ().`-]+) \| \w", (ROOT / "ARCHITECTURE.md").read_text(), re.M)
     explained = {name for row in rows for name in re.findall(r"[\w-]+", row)}
     assert dependencies() - explained == set()
+
+
+def test_every_campaign_belongs_to_a_part_of_the_long_tests():
+    makefile = (ROOT / "Makefile").read_text()
+    parts = re.findall(r"^PART_(?!all)\w+ := (.*)$", makefile, re.MULTILINE)
+    listed = [f"tests/test_{name}.py" for part in parts for name in part.split()]
+    campaigns = {
+        str(path)
+        for path in files("tests/test_*.py")
+        if re.search(r"\bscaled\(|\bhypothesis\b", (ROOT / path).read_text())
+    }
+    assert campaigns - set(listed) == set()
+    assert len(listed) == len(set(listed))
+    assert [name for name in listed if not (ROOT / name).exists()] == []
