@@ -85,7 +85,7 @@ def test_sharded_twice_is_an_error(dataset, workers):
         ({"batch_size": 2, "pack_tokens": PACK}, "exactly one of batch_size and pack_tokens"),
         ({"batch_size": 2, "format": "native"}, "needs pack_tokens"),
         ({"batch_size": 2, "format": "jax"}, "format: got `jax`"),
-        ({"pack_tokens": 127}, "pack_tokens: got 127, expected at least the max_length 128"),
+        ({"pack_tokens": 5}, "tokens, pack_tokens is 5; raise it or lower max_length"),
         ({"batch_size": 0}, "batch_size: got 0"),
         ({"batch_size": 2, "rank": 2, "world_size": 2}, "rank: got 2 of world_size 2"),
         ({"batch_size": 2, "seed": -1}, "seed: got -1"),

@@ -131,7 +131,11 @@ def test_a_finished_run_answers_at_once_without_torch(world, tmp_path):
     assert lines[-1] == "False False"
     # The same table and the same command as at the end of the run.
     assert "\n".join(lines[1:-1]) in first
-    assert lines[-2].startswith(f"  llava-fast generate {out}/stage2/model --image {out}/data/")
+    assert (
+        lines[-2]
+        .split("llava-fast", 1)[1]
+        .startswith(f" generate {out}/stage2/model --image {out}/data/")
+    )
     whole = json.loads((out / "summary.json").read_text())
     assert {"stage", "steps", "loss", "held_out_exact", "blind_exact", "unseen_exact"} <= set(whole)
     assert whole["before_exact"] == whole["stages"]["stage2"]["before_exact"]

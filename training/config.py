@@ -60,7 +60,7 @@ class TrainConfig:
     eps: float = key(1e-8, "AdamW epsilon")
     clip: float = key(0.0, "largest gradient norm; 0 = no clipping")
     dtype: str = key("float32", "type of the computation: float32 or bfloat16 (weights: float32)")
-    device: str = key("cpu", "torch device, for example cpu or cuda")
+    device: str = key("auto", "torch device, cpu or cuda; auto = cuda where there is one")
     threads: int = key(0, "torch threads on the CPU; 0 = torch's choice")
     workers: int = key(0, "worker processes of the loader; 0 = threads of this process")
     num_threads: int = key(0, "decoding threads of the loader; 0 = its own choice")

@@ -15,28 +15,24 @@ from .models import image_config, tokenizer_of
 
 
 def open_dataset(config: TrainConfig, data: str) -> LlavaDataset:
-    """The records of a file with the settings of the run; a bad record raises here.
-
-    A `max_length` that no record reaches is lowered to the longest record: the loader wants packs
-    that hold `max_length`, and with short records a step would see far more of them than asked for.
-    """
-    dataset = _open(config, data, config.max_length)
-    longest = int(dataset.lengths.max(initial=0))
-    if not longest:
-        raise ValueError(f"`{data}`: no usable record")
-    return dataset if longest == config.max_length else _open(config, data, longest)
-
-
-def _open(config: TrainConfig, data: str, max_length: int) -> LlavaDataset:
-    return LlavaDataset(
+    """The records of a file with the settings of the run; a bad record raises here."""
+    dataset = LlavaDataset(
         data,
         config.images,
         tokenizer_of(config),
         image=image_config(config),
         template=config.template,
-        max_length=max_length,
+        max_length=config.max_length,
         on_bad_sample=config.on_bad_sample,
     )
+    if not longest(dataset):
+        raise ValueError(f"`{data}`: no usable record")
+    return dataset
+
+
+def longest(dataset: LlavaDataset) -> int:
+    """Tokens of the longest usable record: the least that a pack has to hold."""
+    return int(dataset.lengths.max(initial=0))
 
 
 def open_loader(config: TrainConfig, dataset: LlavaDataset, pack_tokens: int) -> DataLoader:
@@ -59,7 +55,7 @@ def plan_steps(config: TrainConfig, dataset: LlavaDataset) -> Schedule:
     """
     tokens = config.batch_tokens or round(config.batch * dataset.mean_length)
     packs = math.ceil(tokens / config.pack_tokens)
-    pack_tokens = max(math.ceil(tokens / packs), dataset.max_length)
+    pack_tokens = max(math.ceil(tokens / packs), longest(dataset))
     return Schedule(steps=0, packs=packs, pack_tokens=pack_tokens, total_packs=0)
 
 

@@ -6,7 +6,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import shlex
+import shutil
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +21,7 @@ from ..data import DataLoader, LlavaDataset
 from ..models.llava import LlavaModel
 from . import checkpoint, evaluate, optim, report, rundir
 from .config import TrainConfig
-from .data import count_steps, endless, open_dataset, open_loader, plan_steps
+from .data import count_steps, endless, longest, open_dataset, open_loader, plan_steps
 from .loop import Batch, Progress, Schedule, train
 from .models import image_config, load_model
 
@@ -194,14 +196,14 @@ class Stage:
         self.console.say(f"measuring {name}: {len(dataset):,} records")
         loader = DataLoader(
             dataset,
-            pack_tokens=max(dataset.max_length, config.pack_tokens),
+            pack_tokens=max(longest(dataset), config.pack_tokens),
             format="native",
             shuffle=False,
             num_threads=config.num_threads or None,
         )
         kinds = evaluate.categories(Path(config.evaluations[name]))
         began = time.perf_counter()
-        score = evaluate.exact_answers(self.model, loader, kinds, torch.device(config.device))
+        score = evaluate.exact_answers(self.model, loader, kinds, self.model.device)
         return score | {"seconds": time.perf_counter() - began}
 
     def finish(self) -> dict[str, Any]:
@@ -247,5 +249,14 @@ def ask_command(config: TrainConfig) -> str:
             question = str(turns[0].get("value", "")).replace("<image>", "").strip()
             picture = Path(config.images) / first
             words = [str(config.folder / "model"), "--image", str(picture), "--prompt", question]
-            return "llava-fast generate " + shlex.join(words)
+            return f"{_program()} generate {shlex.join(words)}"
     return ""
+
+
+def _program() -> str:
+    """How the shell finds `llava-fast`: by name if it is on the PATH, else beside this Python."""
+    beside = Path(sys.executable).with_name("llava-fast")
+    if shutil.which("llava-fast") or not beside.exists():
+        return "llava-fast"
+    here = Path.cwd()
+    return shlex.quote(str(beside.relative_to(here) if beside.is_relative_to(here) else beside))

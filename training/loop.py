@@ -116,7 +116,7 @@ def accumulate(
     The mean is over the tokens of the whole step, not first within a pack: else an answer in a
     short pack would weigh more. None, and no gradients, if nothing is supervised.
     """
-    device = torch.device(config.device)
+    device = next(model.parameters()).device
     supervised = sum(len(pack["targets"]) for pack in packs)
     if not supervised:
         return None

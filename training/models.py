@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 
 from ..config import CLIP_MEAN, CLIP_STD, ImageConfig
+from ..device import pick_device
 from ..files import read_json
 from ..models.config import VisionConfig
 from ..models.llava import LlavaModel
@@ -51,8 +52,9 @@ def tokenizer_of(config: TrainConfig) -> Tokenizer:
 
 def load_model(config: TrainConfig) -> LlavaModel:
     """The model to start from, with only the parts of `train` learning."""
+    device = pick_device(config.device)
     if config.model:
-        model = LlavaModel.from_pretrained(config.model, device=config.device)
+        model = LlavaModel.from_pretrained(config.model, device=device)
     else:
         model = LlavaModel.from_backbones(
             config.vision,
@@ -60,7 +62,7 @@ def load_model(config: TrainConfig) -> LlavaModel:
             projector=config.projector_type,
             seed=config.seed,
             image_token_id=tokenizer_of(config).image_id,
-            device=config.device,
+            device=device,
         )
     return freeze(model.float(), config.parts)
 

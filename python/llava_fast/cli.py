@@ -66,13 +66,17 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--stop", action="append", default=[], metavar="TEXT", help="ends the answer"
     )
-    parser.add_argument("--device", help="default: cuda where there is one, else cpu")
+    parser.add_argument(
+        "--device", default="auto", help="default: cuda where there is one, else cpu"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
 
 
 def _generate(options: argparse.Namespace) -> int:
     try:
-        request, device = _request(options), _device(options.device)
+        from llava_fast.device import pick_device
+
+        request, device = _request(options), pick_device(options.device)
     except ValueError as error:
         print(f"error: {_one_line(error)}", file=sys.stderr)
         return USAGE
@@ -104,19 +108,6 @@ def _request(options: argparse.Namespace) -> "Request":
         seed=options.seed,
         stop=options.stop,
     )
-
-
-def _device(name: str | None) -> str:
-    import torch
-
-    if name is None:
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.zeros(1, device=name)
-    except (RuntimeError, AssertionError) as error:
-        # torch speaks in many lines; the first says what is wrong.
-        raise ValueError(f"device `{name}`: {str(error).splitlines()[0]}") from None
-    return name
 
 
 def _one_line(error: Any) -> str:

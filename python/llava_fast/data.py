@@ -54,7 +54,8 @@ HINTS = {
 class DataLoader(TorchDataLoader[Batch]):
     """A torch DataLoader over a `LlavaDataset`: packed, in a planned order, resumable.
 
-    batch_size, pack_tokens: exactly one: samples, or tokens per batch and rank.
+    batch_size, pack_tokens: exactly one: samples, or tokens per batch and rank, which have to hold
+        the longest record.
     format: "transformers" for Hugging Face models, "native" for `LlavaModel` (needs pack_tokens).
     shuffle, seed: the order is a pure function of the data, `seed` and the epoch.
     rank, world_size: which share of the batches is ours; all ranks get equally many.
@@ -87,7 +88,7 @@ class DataLoader(TorchDataLoader[Batch]):
         **torch_kwargs: Any,
     ) -> None:
         _check_torch_arguments(torch_kwargs)
-        layout = _layout(format, batch_size, pack_tokens, dataset.max_length)
+        layout = _layout(format, batch_size, pack_tokens)
         _check_ranges(batch_size, seed, rank, world_size, num_threads, prefetch)
         stream = _rust.Stream(
             dataset.lengths,
@@ -173,15 +174,11 @@ def _check_torch_arguments(given: dict[str, Any]) -> None:
             raise TypeError(f"unknown argument `{name}`, expected one of {', '.join(PASSED_ON)}")
 
 
-def _layout(format: str, batch_size: int | None, pack_tokens: int | None, max_length: int) -> str:
+def _layout(format: str, batch_size: int | None, pack_tokens: int | None) -> str:
     if format not in FORMATS:
         raise ValueError(f"format: got `{format}`, expected one of {', '.join(FORMATS)}")
     if (batch_size is None) == (pack_tokens is None):
         raise ValueError("expected exactly one of batch_size and pack_tokens")
-    if pack_tokens is not None and pack_tokens < max_length:
-        raise ValueError(
-            f"pack_tokens: got {pack_tokens}, expected at least the max_length {max_length}"
-        )
     if format == "native":
         if pack_tokens is None:
             raise ValueError('format="native" needs pack_tokens')

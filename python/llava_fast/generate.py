@@ -17,6 +17,7 @@ import torch.nn.functional as F
 
 from llava_fast import assets
 from llava_fast.config import ImageConfig
+from llava_fast.device import pick_device
 from llava_fast.models.batch import Pack
 from llava_fast.models.language import Documents, KeyValueCache
 from llava_fast.models.llava import LlavaModel
@@ -89,6 +90,7 @@ class Generator:
 
     model: a `LlavaModel` or a directory. tokenizer: None = the directory's. template: None = what
         the model was trained with (`llava_fast.json`); required where the directory does not say.
+    device: None = cuda where there is one, else cpu, for a directory; a model stays where it is.
     batch_size: most texts computed together; it changes speed and memory, not answers.
     Raises ValueError (or its children DataError, ImageError) naming what cannot be used.
     """
@@ -104,7 +106,7 @@ class Generator:
         batch_size: int = 16,
     ) -> None:
         if not isinstance(model, LlavaModel):
-            model = LlavaModel.from_pretrained(model, dtype, device or "cpu")
+            model = LlavaModel.from_pretrained(model, dtype, device or pick_device())
         elif device is not None or dtype is not None:
             model = model.to(device=device, dtype=dtype)
         self.model = model

@@ -58,7 +58,7 @@ class VisionEmbeddings(nn.Module):
         super().__init__()
         width, patch = config.hidden_size, config.patch_size
         self.mean, self.std = config.image_mean, config.image_std
-        self.class_embedding = nn.Parameter(torch.randn(width) * 0.02)
+        self.class_embedding = nn.Parameter(torch.zeros(width))
         # Modules only for their names and initial values: the projection itself is `ops`' business.
         self.patch_embedding = nn.Conv2d(3, width, patch, stride=patch, bias=False)
         self.position_embedding = nn.Embedding(config.num_patches + 1, width)

@@ -169,7 +169,7 @@ fn check_shape(shape: Shape, lengths: &[u32]) -> Result<()> {
         Shape::Pack { tokens } => match lengths.iter().position(|&length| length > tokens) {
             None => Ok(()),
             Some(record) => Err(Error::Argument(format!(
-                "record {record} has {} tokens, pack_tokens is {tokens}",
+                "record {record} has {} tokens, pack_tokens is {tokens}; raise it or lower max_length",
                 lengths[record]
             ))),
         },
@@ -260,7 +260,10 @@ mod tests {
         let error = |lengths, settings| {
             Stream::new(lengths, settings).err().map(|e| e.to_string()).unwrap_or_default()
         };
-        assert_eq!(error(vec![3, 12], packs_of(9)), "record 1 has 12 tokens, pack_tokens is 9");
+        assert_eq!(
+            error(vec![3, 12], packs_of(9)),
+            "record 1 has 12 tokens, pack_tokens is 9; raise it or lower max_length"
+        );
         assert_eq!(error(vec![0, 0], packs_of(9)), "none of the 2 records is usable");
         let stream = Arc::new(Stream::new(vec![4, 4, 4, 4], packs_of(8)).expect("valid"));
         assert!(stream.epoch(0, 5).is_err());
