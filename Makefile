@@ -45,7 +45,7 @@ run: build ## train the embedded default, or show its result when it is there
 	@$(PY) -m training.run
 
 test: build .venv/.test ## everything CI runs: cargo test, then pytest tests/
-	cargo test --workspace --locked --quiet
+	cargo test --workspace --release --locked --quiet
 	$(TEST_ENV) LLAVA_FAST_TEST_SCALE=$(SCALE) $(PY) -m pytest tests -n $(WORKERS) --dist loadfile -q
 
 test-long: build .venv/.test ## the campaigns at full size: PART=images|text|loader|models|training|all
