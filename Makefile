@@ -106,7 +106,8 @@ clean: ## remove everything that was built or installed here
 .venv/.built: $(RUST) .venv/.run $(MOVED)
 	@PYTHON="$(PYTHON)" sh requirements/tools.sh > /dev/null
 	@echo "building the extension"
-	@env -u CONDA_PREFIX VIRTUAL_ENV="$(CURDIR)/.venv" $(PY) -m maturin develop --uv --release --locked --quiet
+	@env -u CONDA_PREFIX VIRTUAL_ENV="$(CURDIR)/.venv" $(PY) -m maturin develop --uv --release --locked --quiet \
+		> .venv/.build.log 2>&1 || { cat .venv/.build.log; exit 1; }
 	@printf '%s' "$(CURDIR)" > .venv/.place
 	@touch $@
 
