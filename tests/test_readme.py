@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from benches import readme_table
 from tests.repository import ROOT
 from tests.small_default import train_small_default
 
@@ -72,3 +73,7 @@ def test_make_targets_and_benches_exist():
 def test_linked_files_exist():
     for name in re.findall(r"\b[A-Z_]+\.md\b", README):
         assert (ROOT / name).exists()
+
+
+def test_the_table_comes_from_the_results():
+    assert readme_table.with_table(README) == README
