@@ -49,11 +49,12 @@ impl<'a> Bits<'a> {
     /// Takes `count` bits, at most as many as are valid.
     #[inline]
     pub(super) fn drop(&mut self, count: u32) {
+        debug_assert!(count <= self.valid, "took {count} bits of {}", self.valid);
         self.buffer <<= count;
         self.valid = self.valid.wrapping_sub(count);
     }
 
-    /// Takes a magnitude of `size` (1..=16) bits as the standard's EXTEND reads it.
+    /// Takes a magnitude of `size` (1..=15) bits as the standard's EXTEND reads it.
     #[inline]
     pub(super) fn magnitude(&mut self, size: u32) -> i32 {
         let value = self.peek(size) as i32;

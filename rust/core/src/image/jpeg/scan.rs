@@ -116,14 +116,15 @@ impl<'a> Segment<'a> {
     fn block(&mut self, part: &Part, index: usize, block: &mut [i16; 64]) -> Step<usize> {
         let bits = &mut self.bits;
         bits.refill();
-        let entry = find(&part.dc, bits)?;
-        bits.drop(entry.bits());
+        let entry = take(&part.dc, bits)?;
         let dc = self.dc[index].wrapping_add(i32::from(value(entry, bits)));
         self.dc[index] = dc;
         block[0] = i16::try_from(dc).map_err(|_| "a DC value leaves 16 bits")?;
         let mut k = 0;
         loop {
-            // See `value`: what four symbols take without another refill is at most 49 bits.
+            // Three between refills: `take` and `value` leave 41 bits or take 11, so behind any one
+            // (the DC symbol, too) there are 41, behind the next 30, and the third still finds 19
+            // where it looks at 16. Starting from a refill, the three find 56, 45 and 34.
             for _ in 0..3 {
                 if coefficient(&part.ac, bits, &mut k, block)? {
                     return if k > 63 {
@@ -149,8 +150,7 @@ fn coefficient(
     k: &mut usize,
     block: &mut [i16; 64],
 ) -> Step<bool> {
-    let entry = find(table, bits)?;
-    bits.drop(entry.bits());
+    let entry = take(table, bits)?;
     let at = *k + entry.advance();
     if at > 63 {
         if entry.advance() != END_OF_BLOCK {
@@ -163,15 +163,23 @@ fn coefficient(
     Ok(at == 63)
 }
 
-/// The next code's entry; takes no bits, looks at 16.
+/// Takes the next code, with its value if the look-up has both; needs 16 valid bits. The look-up
+/// takes at most its 11 bits. A longer code may take all 16, so the buffer is full again behind it.
 #[inline]
-fn find(table: &Table, bits: &Bits<'_>) -> Step<Entry> {
+fn take(table: &Table, bits: &mut Bits<'_>) -> Step<Entry> {
     let entry = table.find(bits);
-    if entry.is_empty() { table.find_long(bits).ok_or("invalid Huffman code") } else { Ok(entry) }
+    if entry.is_empty() {
+        let entry = table.find_long(bits).ok_or("invalid Huffman code")?;
+        bits.drop(entry.bits());
+        bits.refill();
+        return Ok(entry);
+    }
+    bits.drop(entry.bits());
+    Ok(entry)
 }
 
-/// The value of an entry whose bits were taken. One from the look-up took at most 11 bits with its
-/// value; any other took at most 16, and its magnitude starts from a full buffer.
+/// The value of a taken entry. If its magnitude is still to come, that is read from a full buffer:
+/// of 56 bits at most 15 go.
 #[inline]
 fn value(entry: Entry, bits: &mut Bits<'_>) -> i16 {
     if entry.complete() {
