@@ -113,12 +113,13 @@ def test_every_kind_of_input_gives_the_same():
     path = PICTURES / "photo_like.jpg"
     picture = Image.open(path)
     array = np.asarray(picture.convert("RGB"))
-    sources = [path, str(path), path.read_bytes(), bytearray(path.read_bytes()), picture, array]
+    data = path.read_bytes()
+    sources = [path, str(path), data, bytearray(data), memoryview(data), picture, array]
     processor = ImageProcessor()
     batch = processor([*sources, array[:, ::-1][:, ::-1]])
-    assert batch["pixel_values"].shape == (7, 3, 336, 336)
+    assert batch["pixel_values"].shape == (8, 3, 336, 336)
     assert batch["pixel_values"].dtype == torch.float32
-    assert batch["image_sizes"].tolist() == [[360, 480]] * 7
+    assert batch["image_sizes"].tolist() == [[360, 480]] * 8
     assert batch["image_sizes"].dtype == torch.int64
     for index, source in enumerate(sources):
         assert torch.equal(batch["pixel_values"][index], processor(source)["pixel_values"][0])

@@ -40,8 +40,10 @@ _NEUTRAL = {
     "image_seq_length",
 }
 
+_BYTES = (bytes, bytearray, memoryview)
 
-def decode_image(source: bytes | str | PathLike[str]) -> np.ndarray:
+
+def decode_image(source: bytes | bytearray | memoryview | str | PathLike[str]) -> np.ndarray:
     """The pixels of a baseline JPEG or PNG, (H, W, 3) uint8.
 
     Equal to Pillow's `Image.open(source).convert("RGB")`: EXIF rotation and colour profiles are
@@ -52,8 +54,8 @@ def decode_image(source: bytes | str | PathLike[str]) -> np.ndarray:
     Raises `ImageError` for a file that is damaged, unreadable, of another kind, over 64 Mi pixels
     or over 200:1; the message names the path and the cause.
     """
-    if isinstance(source, bytes | bytearray):
-        return _rust.decode_image(source)
+    if isinstance(source, _BYTES):
+        return _rust.decode_image(bytes(source))
     return _rust.decode_image_file(os.fspath(source))
 
 
@@ -140,13 +142,17 @@ def _is_pil(image: Any) -> bool:
 
 
 def _is_one(images: Any) -> bool:
-    kinds = (bytes, bytearray, str, PathLike)
-    return isinstance(images, kinds) or _is_pil(images) or getattr(images, "ndim", 0) == 3
+    return (
+        isinstance(images, (*_BYTES, str, PathLike))
+        or _is_pil(images)
+        or getattr(images, "ndim", 0) == 3
+    )
 
 
 def _source(image: Any) -> Any:
-    if isinstance(image, PathLike):
-        return os.fspath(image)
+    if isinstance(image, _BYTES):
+        # Also keeps a buffer that the caller writes to meanwhile out of the threads.
+        return bytes(image)
     return np.asarray(image.convert("RGB")) if _is_pil(image) else image
 
 

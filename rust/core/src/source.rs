@@ -17,10 +17,10 @@ const MAX_FILE: u64 = 64 << 20;
 ///
 /// # Errors
 /// `Unreadable` with the cause; `Refused` for more than 64 MiB.
-pub fn read_image(root: Option<&Path>, path: &str) -> Result<Vec<u8>> {
+pub fn read_image(root: Option<&Path>, path: impl AsRef<Path>) -> Result<Vec<u8>> {
     let file = match root {
-        Some(root) => open_beneath(root, Path::new(path))?,
-        None => open_file(Path::new(path))?,
+        Some(root) => open_beneath(root, path.as_ref())?,
+        None => open_file(path.as_ref())?,
     };
     let meta = file.metadata().map_err(|error| unreadable(&error))?;
     if meta.is_dir() {

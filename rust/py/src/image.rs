@@ -1,6 +1,6 @@
 //! Pictures: file bytes or pixels in, arrays out.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use llava_fast_core::image::{self, Batch, ImageConfig, Mode, Output, Pixels, Rgb8, Source};
 use llava_fast_core::{Error, source};
@@ -24,9 +24,11 @@ pub fn decode_image(py: Python<'_>, data: PyBackedBytes) -> PyResult<Bound<'_, P
 
 /// `decode_image_file(path)`: `(H, W, 3)` uint8; an error names the path.
 #[pyfunction]
-pub fn decode_image_file<'py>(py: Python<'py>, path: &str) -> PyResult<Bound<'py, PyArray3<u8>>> {
-    let read = || source::read_image(None::<&Path>, path).and_then(|bytes| image::decode(&bytes));
-    to_array(py, py.detach(read).map_err(|error| to_python(error.in_image(path)))?)
+#[allow(clippy::needless_pass_by_value, reason = "an argument of Python is owned")]
+pub fn decode_image_file(py: Python<'_>, path: PathBuf) -> PyResult<Bound<'_, PyArray3<u8>>> {
+    let read = || source::read_image(None::<&Path>, &path).and_then(|bytes| image::decode(&bytes));
+    let named = |error: Error| to_python(error.in_image(&path.to_string_lossy()));
+    to_array(py, py.detach(read).map_err(named)?)
 }
 
 fn to_array(py: Python<'_>, image: Rgb8) -> PyResult<Bound<'_, PyArray3<u8>>> {
@@ -113,7 +115,7 @@ fn unknown(name: &str, got: &str, expected: &str) -> PyErr {
 }
 
 fn picture(index: usize, image: &Bound<'_, PyAny>) -> PyResult<Source<PyBackedBytes>> {
-    if let Ok(path) = image.extract::<String>() {
+    if let Ok(path) = image.extract::<PathBuf>() {
         return Ok(Source::File(path));
     }
     if let Ok(array) = image.extract::<PyReadonlyArray3<'_, u8>>() {

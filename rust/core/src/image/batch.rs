@@ -1,6 +1,6 @@
 //! Many pictures at once, on several threads.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::thread;
 
@@ -15,7 +15,7 @@ pub enum Source<B> {
     /// the bytes of a file
     Bytes(B),
     /// a file by name
-    File(String),
+    File(PathBuf),
     /// already decoded
     Pixels(Rgb8),
 }
@@ -114,7 +114,7 @@ fn one<B: AsRef<[u8]>, T>(
 
 fn named<B>(error: Error, source: &Source<B>, index: usize) -> Error {
     match source {
-        Source::File(path) => error.in_image(path),
+        Source::File(path) => error.in_image(&path.to_string_lossy()),
         Source::Bytes(_) | Source::Pixels(_) => error.in_image(&format!("images[{index}]")),
     }
 }

@@ -1,8 +1,6 @@
 //! From file bytes to RGB. The kind of a file is told by its first bytes, never by its name.
 
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
+use super::guard::guarded;
 use super::{Rgb8, jpeg, png};
 use crate::{Error, ImageFault, Result};
 
@@ -43,9 +41,7 @@ const TEXTS: [(&str, &str); 6] = [
 /// 65535 or an aspect over 200:1.
 pub fn decode(bytes: &[u8]) -> Result<Rgb8> {
     let decoder = decoder_of(bytes)?;
-    // A panic is a bug, here or in a crate below; one picture must not end a training run.
-    catch_unwind(AssertUnwindSafe(|| decoder(bytes)))
-        .unwrap_or_else(|panic| Err(ImageFault::Panic(panic_message(panic.as_ref())).into()))
+    guarded(|| decoder(bytes))
 }
 
 type Decoder = fn(&[u8]) -> Result<Rgb8>;
@@ -99,11 +95,6 @@ fn text_kind(bytes: &[u8]) -> Option<&'static str> {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ")
-}
-
-fn panic_message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message").to_owned()
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod batch;
 mod config;
 mod decode;
 mod geometry;
+mod guard;
 mod jpeg;
 mod limits;
 mod output;

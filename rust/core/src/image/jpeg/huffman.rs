@@ -8,7 +8,7 @@ use crate::Result;
 const LOOKUP_BITS: u32 = 11;
 
 /// A table as the file (or the standard) gives it.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(super) struct Spec {
     /// how many codes of each length 1..=16
     pub(super) counts: [u8; 16],

@@ -188,3 +188,6 @@ fn value(entry: Entry, bits: &mut Bits<'_>) -> i16 {
     bits.refill();
     bits.magnitude(entry.size()) as i16
 }
+
+#[cfg(test)]
+mod tests;
