@@ -61,8 +61,9 @@ def test_every_kind_of_source():
 
 def test_names_that_are_not_unicode(tmp_path: Path):
     name = os.fsdecode(bytes(tmp_path) + b"/na\xefve.jpg")
-    with pytest.raises(ImageError, match="na\ufffdve[.]jpg`: no such file"):
+    with pytest.raises(ImageError) as error:
         decode_image(name)
+    assert str(error.value).endswith("na\ufffdve.jpg`: no such file")
     Path(name).write_bytes((PICTURES / "gray.jpg").read_bytes())
     for source in (name, Path(name)):
         assert np.array_equal(decode_image(source), decode_image(PICTURES / "gray.jpg"))

@@ -51,7 +51,7 @@ pub enum ImageFault {
     /// The file cannot be read.
     #[error("{0}")]
     Unreadable(String),
-    /// A third-party decoder panicked; a bug there, reported as a bad picture here.
+    /// A decoder panicked: a bug here or in a crate below, reported as a bad picture.
     #[error("decoder panicked: {0}")]
     Panic(String),
 }
