@@ -19,14 +19,14 @@ def words(**places):
 def test_llava_1_5_stage_1():
     [stage] = RECIPES["pretrain"].stages({"vision": "v", "llm": "l", "data": "d", "images": "i"})
     assert (stage.parts, stage.template, stage.image_mode) == (("projector",), "plain", "crop")
-    assert (stage.lr, stage.batch, stage.epochs, stage.max_length) == (1e-3, 256, 1, 2048)
+    assert (stage.lr, stage.batch, stage.epochs, stage.max_length) == (1e-3, 256, 1, 0)
     assert stage.projector_type == "mlp2x_gelu"
 
 
 def test_llava_1_5_stage_2():
     [stage] = RECIPES["finetune"].stages(PLACES)
     assert (stage.parts, stage.template, stage.image_mode) == (("projector", "llm"), "v1", "pad")
-    assert (stage.lr, stage.batch, stage.epochs, stage.max_length) == (2e-5, 128, 1, 2048)
+    assert (stage.lr, stage.batch, stage.epochs, stage.max_length) == (2e-5, 128, 1, 0)
     assert (stage.betas, stage.eps, stage.weight_decay) == ((0.9, 0.999), 1e-8, 0)
     assert (stage.warmup, stage.clip) == (0.03, 0)
 
@@ -117,5 +117,5 @@ def test_a_changed_setting_is_refused_by_name(tmp_path):
     run = plan.resolve(arguments)
     (tmp_path / "config.json").write_text(run.stages[0].to_json())
     plan.refuse_changes(plan.resolve([*arguments, "keep=5"]))
-    with pytest.raises(ValueError, match="other settings, max_length: was 2048, now 1024"):
+    with pytest.raises(ValueError, match="other settings, max_length: was 0, now 1024"):
         plan.refuse_changes(plan.resolve([*arguments, "max_length=1024"]))

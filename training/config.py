@@ -17,8 +17,14 @@ from typing import Any, get_type_hints
 PARTS = ("projector", "llm", "vision")
 EVALUATIONS = ("held_out", "blind", "unseen")
 
-# Settings that change neither the weights nor what a finished run has measured.
-NEUTRAL = frozenset({"out", "fresh", "log_every", "save_every", "keep", "workers", "num_threads"})
+# Settings that a run may go on with changed: they decide neither what is trained on nor how.
+# `on_bad_sample` is one because a bad picture moves no other sample.
+NEUTRAL = frozenset(
+    {"out", "fresh", "log_every", "save_every", "keep", "workers", "num_threads"}
+    | {"device", "on_bad_sample"}
+)
+# Files may move while a run is not finished: the loader knows their content by its fingerprint.
+MOVABLE = frozenset({"data", "images"})
 
 
 def key(default: Any, about: str) -> Any:
@@ -51,8 +57,10 @@ class TrainConfig:
     batch: int = key(128, "samples per optimizer step, on average")
     batch_tokens: int = key(0, "tokens per optimizer step; 0 = batch x mean record length")
     pack_tokens: int = key(4096, "most tokens in one pack (one forward pass)")
-    max_length: int = key(2048, "most tokens of a record; later turns are cut")
-    on_bad_sample: str = key("raise", "raise, or skip and count")
+    max_length: int = key(
+        0, "tokens of a record, later turns are cut; 0 = the model's, at most 2048"
+    )
+    on_bad_sample: str = key("raise", "raise, or skip: leave bad records out and list them")
     lr: float = key(2e-5, "peak learning rate")
     warmup: float = key(0.03, "share of the steps with a rising rate, rounded up; then cosine to 0")
     weight_decay: float = key(0.0, "AdamW weight decay, matrices only")
@@ -112,6 +120,12 @@ class TrainConfig:
         more = dict(_named_file(item) for item in self.evaluate.split(",") if item)
         return {name: getattr(self, name) for name in EVALUATIONS if getattr(self, name)} | more
 
+    @property
+    def inputs(self) -> dict[str, str]:
+        """Key -> path of everything that the run reads."""
+        named = {name: getattr(self, name) for name in ("model", "vision", "llm", "data", "images")}
+        return {name: path for name, path in named.items() if path} | self.evaluations
+
     def to_json(self) -> str:
         """All settings, one per line."""
         return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
@@ -131,7 +145,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "batch": (1, _MOST),
     "batch_tokens": (0, _MOST),
     "pack_tokens": (1, _MOST),
-    "max_length": (1, _MOST),
+    "max_length": (0, _MOST),
     "lr": (0, 1e3),
     "warmup": (0, 1),
     "weight_decay": (0, 1e3),
@@ -195,10 +209,10 @@ _PARSERS: dict[Any, tuple[Any, str]] = {
 }
 
 
-def changed(old: dict[str, Any], new: TrainConfig) -> list[str]:
-    """`field: was X, now Y` for every setting that a resumed run may not change."""
+def changed(old: dict[str, Any], new: TrainConfig, but: frozenset[str] = NEUTRAL) -> list[str]:
+    """`field: was X, now Y` for every setting that differs, those of `but` aside."""
     now = json.loads(new.to_json())
-    names = sorted((old.keys() | now.keys()) - NEUTRAL)
+    names = sorted((old.keys() | now.keys()) - but)
     return [
         f"{name}: was {json.dumps(old.get(name))}, now {json.dumps(now.get(name))}"
         for name in names

@@ -4,30 +4,56 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
 from ..data import DataLoader, LlavaDataset
+from ..errors import DataError, ImageError
 from .config import TrainConfig
 from .loop import Batch, Schedule
 from .models import image_config, tokenizer_of
+from .preflight import record_limit
+
+_RECORD = re.compile(r"record \d+ \(id .*")
 
 
 def open_dataset(config: TrainConfig, data: str) -> LlavaDataset:
-    """The records of a file with the settings of the run; a bad record raises here."""
+    """The records of a file with the settings of the run; a bad record raises here.
+
+    Raises:
+        DataError, ImageError: naming the record.
+    """
     dataset = LlavaDataset(
         data,
         config.images,
         tokenizer_of(config),
         image=image_config(config),
         template=config.template,
-        max_length=config.max_length,
+        max_length=record_limit(config),
         on_bad_sample=config.on_bad_sample,
     )
     if not longest(dataset):
         raise ValueError(f"`{data}`: no usable record")
     return dataset
+
+
+@contextmanager
+def advised() -> Iterator[None]:
+    """Adds to the error of a bad record what the user can do about it."""
+    try:
+        yield
+    except (DataError, ImageError) as error:
+        # From a worker process the message arrives below a traceback.
+        text = str(error).strip().splitlines()[-1]
+        if not (record := _RECORD.search(text)):
+            raise
+        advice = "`on_bad_sample=skip` leaves bad records out"
+        if "max_length is" in text:
+            advice += ", a larger `max_length=` lets it in"
+        raise type(error)(f"{record[0]} ({advice})") from error
 
 
 def longest(dataset: LlavaDataset) -> int:

@@ -5,12 +5,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import shlex
-import shutil
 import signal
-import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -18,12 +14,15 @@ from typing import Any
 import torch
 
 from ..data import DataLoader, LlavaDataset
+from ..errors import DataError, ImageError
 from ..models.llava import LlavaModel
 from . import checkpoint, evaluate, optim, report, rundir
+from .badlist import BadList
 from .config import TrainConfig
-from .data import count_steps, endless, longest, open_dataset, open_loader, plan_steps
+from .data import advised, count_steps, endless, longest, open_dataset, open_loader, plan_steps
 from .loop import Batch, Progress, Schedule, train
 from .models import image_config, load_model
+from .records import ask_command, categories, places
 
 MOST_FAILED_SAVES = 3
 
@@ -51,6 +50,11 @@ def run_stage(config: TrainConfig) -> dict[str, Any]:
     if config.threads:
         torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
+    with advised():
+        return _run_stage(config)
+
+
+def _run_stage(config: TrainConfig) -> dict[str, Any]:
     dataset = open_dataset(config, config.data)
     tests = {name: open_dataset(config, file) for name, file in config.evaluations.items()}
     schedule = plan_steps(config, dataset)
@@ -61,7 +65,7 @@ def run_stage(config: TrainConfig) -> dict[str, Any]:
         stage.train()
         return stage.finish()
     finally:
-        stage.metrics.close()
+        stage.close()
 
 
 class Stage:
@@ -78,16 +82,32 @@ class Stage:
         """Restores the newest valid checkpoint, if there is one. tests: what `finish` measures."""
         self.config, self.model, self.loader, self.schedule = config, model, loader, schedule
         self.tests = tests
+        self._datasets = {"data": loader.dataset} | tests
+        # Read now: a file that cannot be is better known before the training than after it.
+        self.kinds = {name: categories(Path(config.evaluations[name])) for name in tests}
         self.folder = config.folder
         self.optimizer = optim.build(model, config)
         self.progress = Progress(loader=loader.state_dict())
         self.console = report.Console(schedule.steps, config.log_every)
         self._stop_signal = 0
         self._failed_saves = 0
-        self._introduce()
-        rundir.write_text(self.folder / "config.json", config.to_json())
         metrics_bytes = self._restore()
+        rundir.write_text(self.folder / "config.json", config.to_json())
         self.metrics = report.MetricsFile(self.folder / "metrics.jsonl", metrics_bytes)
+        self.bad = BadList(self.folder / "bad.jsonl", self.progress.step > 0, self.console.say)
+        for name, dataset in self._datasets.items():
+            self.bad.recall(name, dataset)
+        self._introduce()
+        self._note_bad()
+
+    def close(self) -> None:
+        """Closes the files of the run."""
+        self.metrics.close()
+        self.bad.close()
+
+    def _note_bad(self) -> None:
+        for name, dataset in self._datasets.items():
+            self.bad.note(name, dataset)
 
     def _introduce(self) -> None:
         plan, data = self.schedule, self.loader.dataset
@@ -100,11 +120,14 @@ class Stage:
             f"batch {tokens / data.mean_length:,.1f} samples = {tokens:,} tokens = "
             f"{plan.packs:,} x {plan.pack_tokens:,}; {plan.steps:,} steps"
         )
+        if self.config.on_bad_sample == "skip":
+            self.console.say(f"bad records are left out and listed in `{self.bad.path}`")
 
     def _restore(self) -> int:
         """Goes back to the newest checkpoint; returns how much of metrics.jsonl belongs to it."""
         folder = self.folder / "checkpoints"
-        folder.mkdir(exist_ok=True)
+        if not folder.exists():
+            return 0
         rundir.clean(folder)
         path, damaged = checkpoint.newest(folder)
         for name, fault in damaged.items():
@@ -139,6 +162,12 @@ class Stage:
         except Stopped:
             self._save()
             raise
+        except (DataError, ImageError):
+            # Raised between two steps: what the last one left is whole.
+            self._save()
+            self._note_bad()
+            self.console.say(f"step {self.progress.step} is saved; the same command goes on there")
+            raise
         finally:
             for number, handler in handlers.items():
                 signal.signal(number, handler)
@@ -155,19 +184,14 @@ class Stage:
     def _done(self, record: report.StepRecord, packs: list[Batch]) -> None:
         self.progress.loader = self.loader.state_dict()
         self.metrics.write(record)
+        self._note_bad()
         self.console.step(record)
         if record.skipped:
-            places = ", ".join(self._places(packs))
-            self.console.say(f"step {record.step} skipped, {record.skipped}: {places}")
+            named = ", ".join(places(self.config.data, packs))
+            self.console.say(f"step {record.step} skipped, {record.skipped}: {named}")
         last = record.step == self.schedule.steps
         if last or record.step % self.config.save_every == 0:
             self._save()
-
-    def _places(self, packs: list[Batch]) -> Iterator[str]:
-        records = json.loads(Path(self.config.data).read_text(encoding="utf-8"))
-        for pack in packs:
-            for index in pack["records"][pack["records"] >= 0].tolist():
-                yield f"record {index} (id `{records[index].get('id')}`)"
 
     def _save(self) -> None:
         """Publishes a checkpoint; a full disk is reported, the third time in a row it is fatal."""
@@ -201,13 +225,23 @@ class Stage:
             shuffle=False,
             num_threads=config.num_threads or None,
         )
-        kinds = evaluate.categories(Path(config.evaluations[name]))
         began = time.perf_counter()
-        score = evaluate.exact_answers(self.model, loader, kinds, self.model.device)
+        score = evaluate.exact_answers(self.model, loader, self.kinds[name], self.model.device)
+        self._note_bad()
         return score | {"seconds": time.perf_counter() - began}
 
     def finish(self) -> dict[str, Any]:
-        """Evaluates, exports the model to `model/` and writes `summary.json`."""
+        """Evaluates, exports the model to `model/` and writes `summary.json`.
+
+        Raises:
+            ValueError: no step has moved the weights.
+        """
+        done = self.progress
+        if done.step == done.empty_steps + done.bad_steps:
+            raise ValueError(
+                f"`{self.folder}`: nothing was learned: of {done.step} steps {done.empty_steps} "
+                f"had nothing supervised and {done.bad_steps} were not finite"
+            )
         results = {"before": self.progress.before} if self.progress.before else {}
         results |= {name: self._evaluate(name) for name in self.tests}
         image = image_config(self.config)
@@ -231,32 +265,9 @@ class Stage:
             "empty_steps": self.progress.empty_steps,
             "bad_steps": self.progress.bad_steps,
             "bad_records": len(self.loader.dataset.bad),
+            "bad_list": str(self.bad.path) if self.bad.count else "",
             "evaluations": results,
             "table": report.accuracy_table(results) if results else "",
             "model": str(self.folder / "model"),
             "ask": ask_command(self.config),
         }
-
-
-def ask_command(config: TrainConfig) -> str:
-    """A command that asks the new model about the first picture of the held-out records."""
-    path = Path(config.held_out or config.data)
-    for record in json.loads(path.read_text(encoding="utf-8")):
-        image = record.get("image")
-        first = image[0] if isinstance(image, list) and image else image
-        turns = record.get("conversations") or [{}]
-        if first and config.template != "plain":
-            question = str(turns[0].get("value", "")).replace("<image>", "").strip()
-            picture = Path(config.images) / first
-            words = [str(config.folder / "model"), "--image", str(picture), "--prompt", question]
-            return f"{_program()} generate {shlex.join(words)}"
-    return ""
-
-
-def _program() -> str:
-    """How the shell finds `llava-fast`: by name if it is on the PATH, else beside this Python."""
-    beside = Path(sys.executable).with_name("llava-fast")
-    if shutil.which("llava-fast") or not beside.exists():
-        return "llava-fast"
-    here = Path.cwd()
-    return shlex.quote(str(beside.relative_to(here) if beside.is_relative_to(here) else beside))

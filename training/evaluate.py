@@ -6,10 +6,8 @@ greedy decoding writes exactly this answer, stop token included; if one is not, 
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -49,12 +47,6 @@ def exact_answers(
             if right is not None:
                 outcomes.append((kinds[record], right))
     return tally(outcomes)
-
-
-def categories(path: Path) -> list[str]:
-    """The `category` of every record of a LLaVA JSON file ("other" without one)."""
-    records = json.loads(path.read_text(encoding="utf-8"))
-    return [str(record.get("category") or "other") for record in records]
 
 
 def tally(outcomes: list[tuple[str, bool]]) -> dict[str, Any]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from torch import nn
 
-from ..config import CLIP_MEAN, CLIP_STD, ImageConfig
+from .. import assets, layouts
+from ..config import ImageConfig
 from ..device import pick_device
 from ..files import read_json
-from ..models.config import VisionConfig
 from ..models.llava import LlavaModel
 from ..text import Tokenizer
 from .config import TrainConfig
@@ -20,24 +19,16 @@ def image_config(config: TrainConfig) -> ImageConfig:
     """Size and patches of the vision tower, colours of its processor, `image_mode` of the run."""
     directory = Path(config.model or config.vision)
     values = read_json(directory / "config.json")
-    tower = VisionConfig.from_dict(values.get("vision_config", values))
-    processor = _processor(directory)
+    # As the model reads them, so that both have the same colours.
+    colours = assets.image_settings(assets.read(directory))
+    tower = layouts.vision_config(values.get("vision_config", values), colours)
     return ImageConfig(
         size=tower.image_size,
         mode=config.image_mode,
         patch_size=tower.patch_size,
-        mean=processor.get("image_mean", CLIP_MEAN),
-        std=processor.get("image_std", CLIP_STD),
+        mean=tower.image_mean,
+        std=tower.image_std,
     )
-
-
-def _processor(directory: Path) -> dict[str, Any]:
-    """What the directory says about pictures, in the old or the new place."""
-    for name in ("processor_config.json", "preprocessor_config.json"):
-        if (directory / name).is_file():
-            values = read_json(directory / name)
-            return values.get("image_processor", values)
-    return {}
 
 
 def tokenizer_of(config: TrainConfig) -> Tokenizer:

@@ -15,9 +15,10 @@ def learning_rate(step: int, steps: int, peak: float, warmup: float) -> float:
     """Rate of optimizer step `step` (0-based) of `steps`: linear rise, then cosine to 0.
 
     `warmup` is a share of the steps, rounded up. The first step has rate 0 if there is a rise, as
-    in transformers' `get_cosine_schedule_with_warmup`.
+    in transformers' `get_cosine_schedule_with_warmup`. A run of one step has none, else it would
+    not learn: its rate is the peak.
     """
-    rise = math.ceil(warmup * steps)
+    rise = math.ceil(warmup * steps) if steps > 1 else 0
     if step < rise:
         return peak * step / rise
     return peak * 0.5 * (1.0 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
@@ -37,8 +38,8 @@ def build(model: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
 def gradient_norm(parameters: Iterable[nn.Parameter], limit: float) -> Tensor:
     """Euclidean norm over all gradients (a scalar tensor, before clipping).
 
-    Gradients longer than `limit` are scaled down to it; 0 = never. A norm that is not finite
-    leaves the gradients as they are: the caller drops that step.
+    Gradients longer than `limit` are scaled down to it; 0 = never. If the norm is not finite, the
+    scaled gradients are worth nothing: the caller drops that step.
     """
     parameters = list(parameters)
     norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])

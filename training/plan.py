@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from . import rundir
-from .config import TrainConfig, changed, nearest, parse_value
+from .config import MOVABLE, NEUTRAL, TrainConfig, changed, nearest, parse_value
 from .recipes import RECIPES, Recipe
 
-LEFTOVERS = (
-    *("checkpoints", "model", "data", "config.json", "metrics.jsonl", "summary.json"),
-    *("vision", "lm", "tokenizer.json", "tokenizer_config.json"),
-)
+# These belong to the whole run, not to one of its stages.
+WHOLE = ("recipe", "out", "fresh")
 
 
 @dataclass(frozen=True)
@@ -28,20 +25,20 @@ class Plan:
     seed: int
     fresh: bool
 
-    def clear(self) -> None:
-        """Deletes what an earlier run has left in its directory, and nothing else."""
-        for folder in (self.out, *(stage.folder for stage in self.stages)):
-            for name in LEFTOVERS:
-                path = folder / name
-                if path.is_dir():
-                    shutil.rmtree(path)
-                else:
-                    path.unlink(missing_ok=True)
-
     def prepare(self) -> None:
-        """Writes the data, if the recipe makes its own."""
-        if self.recipe.prepare:
-            self.recipe.prepare(self.out, self.seed)
+        """Writes what the recipe makes, once; what is complete already is taken as it is.
+
+        Raises:
+            ValueError: some of it exists and is not of this recipe's making.
+        """
+        names = self.recipe.makes
+        if self.recipe.prepare is None or all((self.out / name).exists() for name in names):
+            return
+        for name in sorted(set(names) - rundir.made(self.out)):
+            if (self.out / name).exists():
+                raise ValueError(f"out: `{self.out / name}` exists and no run has made it")
+        rundir.note_made(self.out, names)
+        self.recipe.prepare(self.out, self.seed)
 
     def together(self, summaries: list[dict[str, Any]]) -> dict[str, Any]:
         """The summary of the whole run; with several stages, it is the last one's and more."""
@@ -64,21 +61,31 @@ def resolve(arguments: list[str]) -> Plan:
     name = texts.pop("recipe", "tiny")
     if name not in RECIPES:
         raise nearest("recipe", name, RECIPES)
+    recipe = RECIPES[name]
+    for word in texts:
+        _check_stage(name, recipe, word)
     changes = {key: parse_value(key.rpartition(".")[2], text) for key, text in texts.items()}
     seed, fresh = changes.get("seed", 0), changes.get("fresh", False)
-    recipe = RECIPES[name]
     if recipe.stages is None:
         if other := changes.keys() - {"out", "seed", "fresh"}:
             raise ValueError(f"recipe `{name}` takes `out`, `seed` and `fresh`, got `{min(other)}`")
         return Plan(recipe, [], Path(changes.get("out") or f"runs/{name}"), seed, fresh)
     stages = recipe.stages(changes)
-    names = {stage.folder.name for stage in stages} if len(stages) > 1 else {""}
-    for key in changes:
-        stage, dot, _ = key.rpartition(".")
-        if dot and stage not in names:
-            raise nearest("stage", stage, names)
     first = stages[0].folder
     return Plan(recipe, stages, first.parent if len(stages) > 1 else first, seed, fresh)
+
+
+def _check_stage(name: str, recipe: Recipe, word: str) -> None:
+    """`STAGE.KEY` needs a recipe with that stage, and a key that stages have."""
+    stage, dot, key = word.rpartition(".")
+    if not dot:
+        return
+    if not recipe.names:
+        raise ValueError(f"`{word}`: recipe `{name}` has no named stages, expected `{key}=`")
+    if stage not in recipe.names:
+        raise nearest("stage", stage, recipe.names)
+    if key in WHOLE:
+        raise ValueError(f"`{word}`: `{key}` is the same for all stages, expected `{key}=`")
 
 
 def _split(word: str) -> tuple[str, str]:
@@ -96,7 +103,9 @@ def refuse_changes(plan: Plan) -> None:
     """
     for stage in plan.stages:
         saved = rundir.read_json(stage.folder / "config.json")
-        if saved and (differences := changed(saved, stage)):
+        finished = rundir.read_summary(stage.folder) is not None
+        but = NEUTRAL if finished else NEUTRAL | MOVABLE
+        if saved and (differences := changed(saved, stage, but)):
             raise ValueError(
                 f"`{stage.folder}` holds a run with other settings, {differences[0]} "
                 "(`fresh=true` starts over, `out=DIR` goes elsewhere)"

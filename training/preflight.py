@@ -6,30 +6,58 @@ import json
 import shutil
 import struct
 import tempfile
+from collections.abc import Set
 from pathlib import Path
 from typing import Any
 
 from .config import TrainConfig
 
 ADAM_BYTES = 3 * 4  # float32 weight and two moments per parameter that learns
+LLAMA_LIMIT = 2048  # transformers' default where `config.json` is silent
+MOST_TOKENS = 2048  # LLaVA-1.5's `model_max_length`
 HEADER_LIMIT = 100 << 20  # safetensors' own limit
 
 
-def check_inputs(config: TrainConfig) -> None:
-    """Files and folders the run reads from.
+def check_inputs(config: TrainConfig, but: Set[str] = frozenset()) -> None:
+    """Files and folders the run reads from, except the paths `but`, which it makes itself.
 
     Raises:
-        ValueError: one is missing or of the wrong kind; the message names key and path.
+        ValueError: one is missing or of the wrong kind, the message names key and path; or
+            `max_length` is more than the model can read.
     """
-    for key in ("model", "vision", "llm"):
-        if getattr(config, key):
-            _model_directory(key, Path(getattr(config, key)))
-    for key, file in {"data": config.data, **config.evaluations}.items():
-        if not Path(file).is_file():
-            raise ValueError(f"{key}: `{file}` is {_kind(Path(file))}, expected a file")
-    if not Path(config.images).is_dir():
-        kind = _kind(Path(config.images))
-        raise ValueError(f"images: `{config.images}` is {kind}, expected a folder")
+    for key, name in config.inputs.items():
+        path = Path(name)
+        if name in but:
+            continue
+        if key in ("model", "vision", "llm"):
+            _model_directory(key, path)
+        elif key == "images":
+            if not path.is_dir():
+                raise ValueError(f"{key}: `{path}` is {_kind(path)}, expected a folder")
+        elif not path.is_file():
+            raise ValueError(f"{key}: `{path}` is {_kind(path)}, expected a file")
+    if (config.model or config.llm) not in but:
+        record_limit(config)
+
+
+def record_limit(config: TrainConfig) -> int:
+    """Most tokens of a record: `max_length`, or for 0 the model's limit, at most 2048.
+
+    Raises:
+        ValueError: `max_length` is above the model's limit; names both.
+    """
+    path = Path(config.model or config.llm) / "config.json"
+    values = _object(path, path.read_bytes())
+    text = values.get("text_config") or values
+    limit = text.get("max_position_embeddings", LLAMA_LIMIT) if isinstance(text, dict) else None
+    if not isinstance(limit, int) or limit < 1:
+        raise ValueError(f"`{path}`: max_position_embeddings: got {limit!r}, expected 1 or more")
+    if config.max_length > limit:
+        raise ValueError(
+            f"max_length: got {config.max_length}, expected at most {limit}, the model's "
+            f"`max_position_embeddings` in `{path}`"
+        )
+    return config.max_length or min(MOST_TOKENS, limit)
 
 
 def _model_directory(key: str, path: Path) -> None:

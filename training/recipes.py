@@ -97,37 +97,45 @@ def _stage(name: str, changes: Changes, out: Path) -> Changes:
 
 
 def _write_world(out: Path, seed: int) -> None:
-    """Pictures and conversations of `tiny`, once; from then on they are data like any other."""
-    if not (out / "data").exists():
-        from .default.world import write_world
+    """Pictures and conversations of `tiny`; from then on they are data like any other."""
+    from .default.world import write_world
 
-        write_world(out / "data", seed)
+    write_world(out / "data", seed)
 
 
 def _pretrain_backbones(out: Path, seed: int) -> None:
     """The weights in `default/backbones`, made again."""
-    if not all((out / name).exists() for name in ("vision", "lm")):
-        from .default.pretrain import run
+    from .default.pretrain import run
 
-        run(out, seed)
+    run(out, seed)
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """about: a line for `--help`. stages: the settings, in order. prepare: makes what the stages
-    read, given run directory and seed; a recipe may do nothing else."""
+    """about: a line for `--help`. stages: the settings, in order. names: of the stages, if there
+    are several. prepare: makes what the stages read, given run directory and seed; a recipe may do
+    nothing else. makes: the names it writes in the run directory."""
 
     about: str
     stages: Callable[[Changes], list[TrainConfig]] | None = None
+    names: tuple[str, ...] = ()
     prepare: Callable[[Path, int], None] | None = None
+    makes: tuple[str, ...] = ()
 
 
 RECIPES = {
-    "tiny": Recipe("the default: both stages on a small made-up world", tiny, _write_world),
+    "tiny": Recipe(
+        "the default: both stages on a small made-up world",
+        tiny,
+        names=("stage1", "stage2"),
+        prepare=_write_world,
+        makes=("data",),
+    ),
     "pretrain": Recipe("LLaVA-1.5 stage 1: captions teach a projector", pretrain),
     "finetune": Recipe("LLaVA-1.5 stage 2: conversations teach projector and LLM", finetune),
     "backbones": Recipe(
         "makes the small vision tower and LLM of the default again (under an hour)",
         prepare=_pretrain_backbones,
+        makes=("vision", "lm", "tokenizer.json", "tokenizer_config.json"),
     ),
 }

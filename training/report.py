@@ -50,19 +50,20 @@ def finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-class MetricsFile:
-    """metrics.jsonl, cut back to the checkpoint that the run goes on from."""
+class LinesFile:
+    """A file of JSON lines that outlives a full disk."""
 
     def __init__(self, path: Path, size: int) -> None:
         """Keeps the first `size` bytes of the file."""
+        self._name = path.name
         self._handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         self.size = min(size, os.fstat(self._handle).st_size)
         self._waiting = b""
         os.ftruncate(self._handle, self.size)
 
-    def write(self, record: StepRecord) -> None:
+    def add(self, value: dict[str, Any]) -> None:
         """Adds a line. While the disk is full, lines wait in memory."""
-        self._waiting += json.dumps(asdict(record)).encode() + b"\n"
+        self._waiting += json.dumps(value).encode() + b"\n"
         try:
             written = os.pwrite(self._handle, self._waiting, self.size)
         except OSError:
@@ -77,13 +78,21 @@ class MetricsFile:
             OSError: lines still wait, the disk is full.
         """
         if self._waiting:
-            raise OSError("metrics.jsonl: no space left for the last lines")
+            raise OSError(f"{self._name}: no space left for the last lines")
         os.fsync(self._handle)
         return self.size
 
     def close(self) -> None:
         """Closes the file."""
         os.close(self._handle)
+
+
+class MetricsFile(LinesFile):
+    """metrics.jsonl, cut back to the checkpoint that the run goes on from."""
+
+    def write(self, record: StepRecord) -> None:
+        """Adds the line of a step, as `add` does."""
+        self.add(asdict(record))
 
 
 class Console:
@@ -131,13 +140,13 @@ def console_line(window: list[StepRecord], steps: int) -> str:
 
 
 def totals(records: list[StepRecord], last: int) -> dict[str, Any]:
-    """Sums and rates over a run; `loss` is the mean over its `last` steps."""
+    """Sums and rates over a run; `loss` is the mean over its `last` steps, None without any."""
     losses = [r.loss for r in records[-last:] if r.loss is not None]
     seconds = sum(r.seconds for r in records)
     tokens, images = sum(r.tokens for r in records), sum(r.images for r in records)
     return {
         "steps": len(records),
-        "loss": sum(losses) / max(1, len(losses)),
+        "loss": sum(losses) / len(losses) if losses else None,
         "samples": sum(r.samples for r in records),
         "images": images,
         "tokens": tokens,

@@ -9,23 +9,27 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import signal
 import sys
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .config import TrainConfig
     from .plan import Plan
 
-FAILED, DISK_FAILED, INTERRUPTED = 1, 74, 130
+FAILED, DISK_FAILED, STOPPED = 1, 74, 128
 
 
 def main(arguments: list[str] | None = None) -> None:
     """The command: exits with 0, or says in one line what is wrong.
 
-    Exit codes: 1 wrong settings or data, 74 the disk fails, 130 and 143 stopped by a signal after
-    saving; the same command goes on from there.
+    Exit codes: 1 wrong settings or data, 74 the disk fails, 130 and 143 stopped by a signal. While
+    it trains, a signal saves first; at any other time what was saved before is whole. Either way
+    the same command goes on from there.
     """
+    before = signal.signal(signal.SIGTERM, _terminate)
     try:
         sys.exit(_main(sys.argv[1:] if arguments is None else arguments))
     except BrokenPipeError:
@@ -38,12 +42,25 @@ def main(arguments: list[str] | None = None) -> None:
     except OSError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(DISK_FAILED)
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+    except KeyboardInterrupt as stop:
+        number = stop.args[0] if stop.args else signal.SIGINT
+        print(
+            f"stopped by signal {int(number)}; the same command goes on from what is saved",
+            file=sys.stderr,
+        )
+        sys.exit(STOPPED + number)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    """SIGTERM ends the command as Ctrl-C does; a second one at once."""
+    signal.signal(number, signal.SIG_DFL)
+    raise KeyboardInterrupt(number)
 
 
 def _main(arguments: list[str]) -> int:
-    from . import plan, rundir
+    from . import fresh, plan, rundir
 
     if any(word in ("-h", "--help", "help") for word in arguments):
         print(usage())
@@ -51,8 +68,9 @@ def _main(arguments: list[str]) -> int:
     run = plan.resolve(arguments)
     summary = None
     if not run.fresh:
+        fresh.refuse_foreign(run)
         plan.refuse_changes(run)
-        summary = rundir.read_json(run.out / "summary.json")
+        summary = rundir.read_summary(run.out)
     if summary is None:
         print(f"run directory `{run.out}`", flush=True)
         return _run(run)
@@ -78,17 +96,23 @@ def usage() -> str:
 
 def _run(run: Plan) -> int:
     """Trains what is not trained yet, alone in the run directory; the exit code."""
-    from . import preflight, rundir
+    from . import fresh, preflight, rundir
 
+    leftovers = []
+    if run.fresh:
+        own = fresh.own_inputs(run)
+        for stage in run.stages:
+            preflight.check_inputs(stage, own)
+        leftovers = fresh.leftovers(run)
     preflight.check_writable(run.out)
     with rundir.locked(run.out):
-        if run.fresh:
-            run.clear()
+        for path in leftovers:
+            rundir.remove(path)
         rundir.clean(run.out)
         run.prepare()
         summaries = []
         for stage in run.stages:
-            summary = rundir.read_json(stage.folder / "summary.json")
+            summary = rundir.read_summary(stage.folder)
             if summary is None:
                 summary, code = _train(stage, run.out)
                 if code:
@@ -117,18 +141,22 @@ def _train(stage: TrainConfig, locked: Path) -> tuple[dict[str, Any], int]:
         return run_stage(stage), 0
     except Stopped as stop:
         print(f"{stop}; saved, the same command goes on from here", file=sys.stderr)
-        return {}, 128 + stop.number
+        return {}, STOPPED + stop.number
 
 
 def _conclude(summary: dict[str, Any]) -> None:
     """Table and next step of a finished run."""
     if summary["table"]:
         print(f"\n{summary['table']}\n")
+    loss = "-" if summary["loss"] is None else f"{summary['loss']:.4f}"
     print(
-        f"{summary['steps']:,} steps, loss {summary['loss']:.4f}, "
+        f"{summary['steps']:,} steps, loss {loss}, "
         f"{summary['tokens_per_s']:,.0f} tokens/s, {summary['seconds']:,.1f} s; "
         f"model in `{summary['model']}`"
     )
+    for stage in summary.get("stages", {"": summary}).values():
+        if stage["bad_list"]:
+            print(f"records left out are listed in `{stage['bad_list']}`")
     if summary["ask"]:
         print(f"ask it about a picture:\n  {summary['ask']}")
 

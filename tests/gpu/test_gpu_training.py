@@ -31,7 +31,7 @@ def _losses(model_dir: Path, records: Path, out: Path, device: str, *more: str) 
     """The loss of every step of a run of `recipe=finetune`."""
     arguments = ["recipe=finetune", f"model={model_dir}", f"data={records}", f"out={out}"]
     arguments += [f"images={records.parent}", f"steps={STEPS}", "batch=2", "lr=3e-3"]
-    arguments += ["max_length=1200", "pack_tokens=1200", f"device={device}"]
+    arguments += ["template=v1_short", "pack_tokens=1200", f"device={device}"]
     with pytest.raises(SystemExit) as end:
         main([*arguments, *more])
     assert end.value.code == 0
