@@ -77,6 +77,20 @@ def test_mistakes_are_named(word, message):
         plan.resolve([word])
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("recipe=pretrain stage1.lr=3", "`stage1.lr`: recipe `pretrain` has no named stages"),
+        ("recipe=backbones stage1.seed=3", "recipe `backbones` has no named stages"),
+        ("stage1.out=x", "`stage1.out`: `out` is the same for all stages, expected `out=`"),
+        ("stage2.fresh=true", "`fresh` is the same for all stages"),
+    ],
+)
+def test_stages_are_named_where_there_are_some(words, message):
+    with pytest.raises(ValueError, match=message):
+        plan.resolve(words.split())
+
+
 def test_what_a_recipe_needs_is_asked_for():
     with pytest.raises(ValueError, match="model: got nothing, expected `model=DIR`"):
         plan.resolve(["recipe=finetune"])
@@ -105,6 +119,7 @@ def test_only_settings_without_effect_may_change():
     saved = json.loads(config.to_json())
     assert changed(saved, config) == []
     assert changed(saved, TrainConfig(**PLACES, log_every=3, save_every=2, fresh=True)) == []
+    assert changed(saved, TrainConfig(**PLACES, on_bad_sample="skip", device="cpu")) == []
     assert changed(saved, TrainConfig(**PLACES, lr=0.5)) == ["lr: was 2e-05, now 0.5"]
     assert changed(saved, TrainConfig(**PLACES, seed=1, clip=2.0)) == [
         "clip: was 0.0, now 2.0",

@@ -7,41 +7,18 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
 from llava_fast.training import preflight, rundir
-from llava_fast.training.recipes import DEFAULT
 from llava_fast.training.run import main
 from tests.repository import ROOT
-from tests.training_world import SHORT, finish, new_run, start, write_small_world
-
-BACKBONES = DEFAULT / "backbones"
+from tests.training_world import SHORT, finish, new_run, stage, start, write_small_world
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
     return write_small_world(tmp_path_factory.mktemp("world") / "data")
-
-
-def stage(world: Path, out: Path, **changes) -> list[str]:
-    """A short stage 1 on the small world."""
-    values = {
-        "recipe": "pretrain",
-        "vision": BACKBONES / "vision",
-        "llm": BACKBONES / "lm",
-        "data": world / "stage1.json",
-        "images": world / "images",
-        "out": out,
-        "steps": 3,
-        "batch": 4,
-        "max_length": 512,
-        "threads": 1,
-        "save_every": 1,
-        "log_every": 1,
-    }
-    return [f"{key}={value}" for key, value in (values | changes).items()]
 
 
 def says(arguments: list[str], capsys) -> str:
@@ -169,6 +146,24 @@ def test_a_signal_saves_and_exits(number, world, tmp_path):
     [saved] = (out / "checkpoints").iterdir()
     steps = [json.loads(line)["step"] for line in metrics.read_text().splitlines()]
     assert steps == list(range(1, int(saved.name.removeprefix("step-")) + 1))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_outside_of_training_says_how_to_go_on(number, capsys, monkeypatch):
+    """While torch is imported, say, or an evaluation runs."""
+    before = signal.getsignal(signal.SIGTERM)
+
+    def slow(arguments):
+        os.kill(os.getpid(), number)
+        time.sleep(60)
+
+    monkeypatch.setattr("llava_fast.training.run._main", slow)
+    with pytest.raises(SystemExit) as end:
+        main([])
+    assert end.value.code == 128 + number
+    expected = f"stopped by signal {int(number)}; the same command goes on from what is saved\n"
+    assert capsys.readouterr().err == expected
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_a_full_disk_keeps_the_run_alive_and_old_checkpoints_whole(world, tmp_path):

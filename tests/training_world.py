@@ -15,6 +15,9 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 from llava_fast.training.default.world import write_world
+from llava_fast.training.recipes import DEFAULT
+
+BACKBONES = DEFAULT / "backbones"
 
 # Two packs a step in stage 1 (two steps an epoch), three in stage 2 (six steps an epoch).
 SHORT = [
@@ -40,6 +43,25 @@ def new_run(out: Path, world: Path) -> Path:
     """`out` with a copy of `world` where the default would write its own."""
     shutil.copytree(world, out / "data")
     return out
+
+
+def stage(world: Path, out: Path, **changes) -> list[str]:
+    """A short stage 1 on the small world."""
+    values = {
+        "recipe": "pretrain",
+        "vision": BACKBONES / "vision",
+        "llm": BACKBONES / "lm",
+        "data": world / "stage1.json",
+        "images": world / "images",
+        "out": out,
+        "steps": 3,
+        "batch": 4,
+        "max_length": 512,
+        "threads": 1,
+        "save_every": 1,
+        "log_every": 1,
+    }
+    return [f"{key}={value}" for key, value in (values | changes).items()]
 
 
 def start(

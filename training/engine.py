@@ -138,7 +138,12 @@ class Stage:
         checkpoint.rotate(folder, self.config.keep)
         state = checkpoint.load(path, self.model, self.optimizer)
         self.progress = Progress(**state["progress"])
-        self.loader.load_state_dict(self.progress.loader)
+        try:
+            self.loader.load_state_dict(self.progress.loader)
+        except ValueError as error:
+            raise ValueError(
+                f"`{path}` is of other data: {error} (`fresh=true` starts over)"
+            ) from None
         self.console.say(f"resumed from `{path}`")
         return state["metrics_bytes"]
 
