@@ -83,6 +83,7 @@ def test_sampling_options_reach_the_generator(run, folder):
         (["generate", "MODEL", "--prompt", "a", "--seed", "x"], 2, "invalid int value"),
         (["generate", "MODEL", "--prompt", "a", "--top-p", "2"], 2, "top_p: got 2.0"),
         (["generate", "MODEL", "--prompt", "a", "--device", "tpu9"], 2, "device `tpu9`"),
+        (["generate", "MODEL", "--prompt", "a", "--seed", "-1"], 2, "seed: got -1, expected 0.."),
         (["generate", "absent", "--prompt", "a"], 1, "absent: not a model directory"),
         (["generate", "MODEL", "--prompt", "a", "--template", "v9"], 1, "template: got 'v9'"),
         (["generate", "MODEL", "--prompt", "a", "--image", "no.jpg"], 1, "no.jpg"),
@@ -95,6 +96,16 @@ def test_failures_are_one_line_and_an_exit_code(run, folder, words, code, messag
     if code == 1:
         assert err.startswith("error: ")
         assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_reader_that_leaves_ends_it_without_a_word(folder, options):
+    words = [str(folder), "--prompt", "a", "--max-new-tokens", "3", "--device", "cpu", *options]
+    command = [sys.executable, "-m", "llava_fast", "generate", *words]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.close()
+    assert process.wait(120) == 1
+    assert process.stderr.read() == b""
 
 
 def test_ctrl_c_ends_without_a_traceback(run, folder, monkeypatch):

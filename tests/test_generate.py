@@ -1,9 +1,12 @@
 """The generator against `transformers.generate`, and a batch against its members."""
 
 import json
+import shutil
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from llava_fast import DataError, Generator, ImageError, LlavaModel, Request
 from llava_fast.sampling import Sampler
@@ -182,11 +185,63 @@ def test_the_template_must_be_known(folder):
         ({"prompt": "a", "stop": "###"}, "expected a list of non-empty strings"),
         ({"prompt": "a", "stop": [""]}, "expected a list of non-empty strings"),
         ({"prompt": "a", "images": "cat.jpg"}, "images: got one picture, expected a list"),
+        ({"prompt": "a", "images": np.zeros((8, 8, 3), "uint8")}, "images: got one picture"),
+        ({"prompt": "a", "images": Image.new("RGB", (8, 8))}, "images: got Image, expected a list"),
+        ({"prompt": "a", "images": None}, "images: got NoneType, expected a list"),
+        ({"prompt": 3}, "prompt: got 3, expected text"),
+        ({"messages": []}, r"messages: got \[\], expected a list of at least one"),
+        ({"messages": "hello"}, "messages: got 'hello', expected a list"),
+        ({"messages": ["hello"]}, r"messages\[0\]: got 'hello', expected `role` and `content`"),
+        ({"messages": [{"role": "user"}]}, r"messages\[0\]: missing `content`"),
+        ({"messages": [{"content": "a"}]}, r"messages\[0\]: missing `role`"),
+        ({"messages": [{"role": "user", "content": ["a"]}]}, "`content`: got list, expected text"),
+        ({"prompt": "a", "max_new_tokens": 2.5}, r"max_new_tokens: got 2.5, expected 1..2\*\*31"),
+        ({"prompt": "a", "temperature": "hot"}, "temperature: got 'hot'"),
+        (
+            {"prompt": "a", "seed": 2**64},
+            r"seed: got 18446744073709551616, expected 0..2\*\*64 - 1",
+        ),
+        ({"prompt": "a", "stop": [3]}, r"stop: got \[3\]"),
+        ({"prompt": "a", "stop": None}, "stop: got None"),
     ],
 )
 def test_requests_that_cannot_be_meant_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         Request(**options)
+
+
+def test_pictures_may_come_from_any_iterable(generator, photo):
+    listed, lazy = (
+        Request(prompt="What?", images=images, max_new_tokens=3)
+        for images in ([photo], (path for path in [photo]))
+    )
+    assert generator.generate([lazy]) == generator.generate([lazy]) == generator.generate([listed])
+
+
+def test_extremes_of_temperature_and_seed_can_be_drawn_from(generator):
+    cold = Request(prompt="Say", temperature=1e-320, seed=2**64 - 1, max_new_tokens=4)
+    greedy = Request(prompt="Say", max_new_tokens=4)
+    assert generator.generate([cold]) == generator.generate([greedy])
+
+
+def test_a_generator_that_cannot_be_made_names_the_argument(folder):
+    model = LlavaModel.from_pretrained(folder)
+    for size in (0, 2.5, "3"):
+        with pytest.raises(ValueError, match=f"batch_size: got {size!r}, expected 1.."):
+            Generator(model, batch_size=size)
+    for place in (folder, model):
+        with pytest.raises(ValueError, match="device `tpu9`"):
+            Generator(place, device="tpu9")
+
+
+def test_a_broken_tokenizer_is_named_by_its_model(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "model")
+    (tmp_path / "model" / "tokenizer.json").write_text("{}")
+    with pytest.raises(DataError) as error:
+        Generator(tmp_path / "model")
+    assert str(error.value).startswith(f"`{tmp_path}/model/tokenizer.json`: not a tokenizer")
+    with pytest.raises(DataError, match=r"^`tokenizer\.json`: not a tokenizer"):
+        Generator(LlavaModel.from_pretrained(tmp_path / "model"))
 
 
 def test_pictures_and_tags_must_match(generator, photo):

@@ -17,7 +17,7 @@ _HOME = {
     "LlavaDataset": "data",
     "LlavaModel": "models.llava",
     "LlavaOutput": "models.llava",
-    "Request": "generate",
+    "Request": "request",
     "Result": "generate",
     "Sample": "text",
     "Tokenizer": "text",

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from llava_fast._rust import __version__
 
 if TYPE_CHECKING:
-    from llava_fast.generate import Request
+    from llava_fast.request import Request
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
@@ -29,6 +30,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _parser().parse_args(words)
     try:
         sys.exit(_generate(options))
+    except BrokenPipeError:
+        # Whoever read the answer has left; Python must not try to flush it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(FAILED)
     except (ValueError, OSError) as error:
         print(f"error: {_one_line(error)}", file=sys.stderr)
         sys.exit(FAILED)
@@ -94,7 +99,7 @@ def _generate(options: argparse.Namespace) -> int:
 
 
 def _request(options: argparse.Namespace) -> "Request":
-    from llava_fast.generate import Request
+    from llava_fast.request import Request
 
     messages = [{"role": "user", "content": options.prompt}]
     if options.system is not None:

@@ -3,7 +3,6 @@
 Letters: T prompt tokens of all texts in a row, B texts, V vocabulary, P slots per picture.
 """
 
-import math
 import tempfile
 from collections import abc
 from collections.abc import Iterator, Sequence
@@ -16,61 +15,20 @@ import torch
 import torch.nn.functional as F
 
 from llava_fast import assets
+from llava_fast.checks import LARGEST_COUNT, integer
 from llava_fast.config import ImageConfig
 from llava_fast.device import pick_device
+from llava_fast.errors import DataError
 from llava_fast.models.batch import Pack
 from llava_fast.models.language import Documents, KeyValueCache
 from llava_fast.models.llava import LlavaModel
+from llava_fast.request import Request
 from llava_fast.sampling import Sampler, choose
 from llava_fast.streaming import TextStream
 from llava_fast.text import Tokenizer, encode_prompt, templates
 
 # Templates whose answers end in a text instead of the tokenizer's EOS.
 _STOPS: dict[str, tuple[str, ...]] = {"v0": ("###",), "plain": ("\n",)}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """One conversation to continue.
-
-    messages: [{"role": "system" | "user" | "assistant", "content": str}], the last one the user's;
-        `<image>` in a content marks a picture's place, else pictures stand before the first
-        question.
-    prompt: short for one user message.
-    images: pictures in order: paths, bytes, PIL images or (H, W, 3) uint8 arrays.
-    max_new_tokens: most tokens of the answer; the model's context may end it earlier.
-    temperature: 0 = greedy. top_p: share of probability that is sampled from. seed: of the
-        sampling.
-    stop: strings that end the answer and are not part of it.
-    """
-
-    messages: Sequence[dict[str, str]] | None = None
-    prompt: str | None = None
-    images: Sequence[Any] = ()
-    max_new_tokens: int = 256
-    temperature: float = 0.0
-    top_p: float = 1.0
-    seed: int = 0
-    stop: Sequence[str] = field(default_factory=tuple)
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be meant."""
-        if (self.messages is None) == (self.prompt is None):
-            raise ValueError("request: expected exactly one of `messages` and `prompt`")
-        if self.max_new_tokens < 1:
-            raise ValueError(f"max_new_tokens: got {self.max_new_tokens}, expected at least 1")
-        if not (math.isfinite(self.temperature) and self.temperature >= 0):
-            raise ValueError(f"temperature: got {self.temperature}, expected a number >= 0")
-        if not 0 < self.top_p <= 1:
-            raise ValueError(f"top_p: got {self.top_p}, expected a number in (0, 1]")
-        if isinstance(self.stop, str) or not all(self.stop):
-            raise ValueError(f"stop: got {self.stop!r}, expected a list of non-empty strings")
-        if isinstance(self.images, str | bytes | PathLike):
-            raise ValueError("images: got one picture, expected a list")
-
-    def turns(self) -> Sequence[dict[str, str]]:
-        """The messages."""
-        return self.messages or [{"role": "user", "content": self.prompt or ""}]
 
 
 @dataclass(frozen=True)
@@ -105,14 +63,16 @@ class Generator:
         dtype: torch.dtype | None = None,
         batch_size: int = 16,
     ) -> None:
+        self.batch_size = integer("batch_size", batch_size, 1, LARGEST_COUNT)
+        place = "" if isinstance(model, LlavaModel) else f"{Path(model)}/"
         if not isinstance(model, LlavaModel):
-            model = LlavaModel.from_pretrained(model, dtype, device or pick_device())
+            model = LlavaModel.from_pretrained(model, dtype, pick_device(str(device or "auto")))
         elif device is not None or dtype is not None:
+            device = None if device is None else pick_device(str(device))
             model = model.to(device=device, dtype=dtype)
         self.model = model
-        self.tokenizer = tokenizer or _own_tokenizer(model)
+        self.tokenizer = tokenizer or _own_tokenizer(model, place)
         self.template = _known_template(template or assets.settings(model.assets).get("template"))
-        self.batch_size = batch_size
         self._eos = assets.eos_ids(model.assets, model.config.text) | {self.tokenizer.eos_id}
         self._processor: Any = None
 
@@ -277,12 +237,18 @@ def _known_template(name: object) -> str:
     return str(name)
 
 
-def _own_tokenizer(model: LlavaModel) -> Tokenizer:
-    """The tokenizer that came with the model; its directory need not exist any more."""
+def _own_tokenizer(model: LlavaModel, place: str) -> Tokenizer:
+    """The tokenizer that came with the model; its directory need not exist any more.
+
+    place: what stands before a file's name in messages.
+    """
     files = assets.tokenizer_files(model.assets)
     if not files:
-        raise ValueError("the model came without a tokenizer; pass tokenizer=")
+        raise ValueError(f"{place.removesuffix('/') or 'the model'}: no tokenizer; pass tokenizer=")
     with tempfile.TemporaryDirectory() as folder:
         for name, content in files.items():
             (Path(folder) / name).write_bytes(content)
-        return Tokenizer.from_pretrained(folder)
+        try:
+            return Tokenizer.from_pretrained(folder)
+        except DataError as error:
+            raise DataError(str(error).replace(f"{folder}/", place)) from None

@@ -24,7 +24,9 @@ class Sampler:
 
     def probabilities(self, logits_V: torch.Tensor) -> torch.Tensor:
         """(V,) float64, what is drawn from; `temperature` > 0."""
-        p_V = (logits_V.double() / self.temperature).softmax(-1)
+        logits_V = logits_V.double()
+        # Without the subtraction a tiny temperature gives inf - inf.
+        p_V = ((logits_V - logits_V.max()) / self.temperature).softmax(-1)
         if self.top_p < 1:
             sorted_V, order_V = p_V.sort(descending=True)
             # A token stays while the ones before it do not hold enough; the first always stays.
