@@ -47,6 +47,35 @@ def test_a_tensor_of_another_shape_or_type_is_named(tmp_path):
         LlavaModel.from_pretrained(tmp_path)
 
 
+def test_a_tied_head_without_an_embedding_is_named(tmp_path):
+    hub_model(tied=True).save_pretrained(tmp_path)
+    embedding = "language_model.model.embed_tokens.weight"
+
+    def head_only(tensors):
+        weight = tensors.pop(next(name for name in tensors if "embed_tokens" in name))
+        return tensors | {"language_model.lm_head.weight": weight}
+
+    rewrite(tmp_path, head_only)
+    with pytest.raises(ValueError, match=r"1 missing tensors: `language_model.embed_tokens"):
+        LlavaModel.from_pretrained(tmp_path)
+    rewrite(tmp_path, lambda t: t | {embedding: torch.ones(97, 48, dtype=torch.float16)})
+    with pytest.raises(ValueError, match="said to be tied, but differs"):
+        LlavaModel.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize("shape", [(), (48,), (2, 48, 48), (48, 47), (47, 47)])
+def test_a_linear_projector_with_another_second_layer_is_named(shape, tmp_path):
+    hub_model().save_pretrained(tmp_path)
+    edit(tmp_path, projector_hidden_act="linear")
+    weight = torch.eye(*shape) if len(shape) == 2 else torch.ones(shape)
+    start = "multi_modal_projector.linear_2."
+    for other in (weight, weight.to(torch.int64)):
+        second = {f"{start}weight": other, f"{start}bias": torch.zeros(48)}
+        rewrite(tmp_path, lambda t, second=second: t | second)
+        with pytest.raises(ValueError, match="the second layer is not the identity"):
+            LlavaModel.from_pretrained(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -75,6 +104,7 @@ def test_a_tensor_of_another_shape_or_type_is_named(tmp_path):
         ({"vision_feature_layer": [-2, -1]}, r"vision_feature_layer: got \[-2, -1\]"),
         ({"vision_feature_select_strategy": "full"}, "got 'full', expected 'default'"),
         ({"projector_hidden_act": "relu"}, "projector_hidden_act: got 'relu'"),
+        ({"projector_hidden_act": ["gelu"]}, r"projector_hidden_act: got \['gelu'\], expected"),
         ({"model_type": "llava_next"}, "model_type: got 'llava_next', expected 'llava'"),
         ({"text_config": None}, "text_config: expected an object"),
         ({"dtype": "int8"}, "dtype: got `int8`, expected a float type"),

@@ -53,7 +53,7 @@ def load_model(
         config = _named(directory, layouts.config_from_hub, raw, assets.image_settings(files))
         tensors = _named(directory, layouts.ours, tensors)
     if config.projector == "linear":
-        _drop_identity(directory, tensors)
+        _drop_identity(directory, tensors, config.text.hidden_size)
     return _build(cls, directory, config, tensors, files, dtype, device)
 
 
@@ -191,13 +191,17 @@ def _new_projector(config: LlavaConfig, seed: int) -> Tensors:
     return {f"projector.{name}": tensor.detach() for name, tensor in new.state_dict().items()}
 
 
-def _drop_identity(directory: Path, tensors: Tensors) -> None:
+def _drop_identity(directory: Path, tensors: Tensors, width: int) -> None:
     """Take out the second layer that transformers' form of the linear projector has."""
     weight = tensors.pop("projector.linear_2.weight", None)
     bias = tensors.pop("projector.linear_2.bias", None)
-    if weight is None:
+    if weight is None and bias is None:
         return
-    identity = torch.equal(weight, torch.eye(*weight.shape, dtype=weight.dtype))
+    identity = (
+        weight is not None
+        and weight.is_floating_point()
+        and torch.equal(weight.float(), torch.eye(width))
+    )
     if not identity or (bias is not None and bias.count_nonzero()):
         raise ValueError(
             f"{directory}: linear projector: the second layer is not the identity, got another one"
@@ -229,7 +233,10 @@ def _build(
 
 def _drop_tied_head(directory: Path, tensors: Tensors) -> None:
     head = tensors.pop("lm_head.weight", None)
-    if head is not None and not torch.equal(head, tensors["language_model.embed_tokens.weight"]):
+    embedding = tensors.get("language_model.embed_tokens.weight")
+    if head is None or embedding is None:
+        return
+    if head.dtype != embedding.dtype or not torch.equal(head, embedding):
         raise ValueError(
             f"{directory}: the head is said to be tied, but differs from the embedding"
         )

@@ -110,7 +110,7 @@ def config_from_hub(raw: Raw, processor: Raw) -> LlavaConfig:
             raise ValueError(f"{name}: got {raw[name]!r}, expected {expected!r}")
     acts = {"gelu": "mlp2x_gelu", "linear": "linear"}
     act = raw.get("projector_hidden_act", "gelu")
-    if act not in acts:
+    if not isinstance(act, str) or act not in acts:
         raise ValueError(f"projector_hidden_act: got {act!r}, expected `gelu` or `linear`")
     text = dict(_object(raw, "text_config"))
     if text.get("model_type", "llama") != "llama":
