@@ -130,7 +130,7 @@ impl Dataset {
     /// decides what to make of [`Batch::bad`].
     ///
     /// # Errors
-    /// An index that is not below the number of records.
+    /// An index that is not below the number of records, or no memory for the pictures.
     pub fn batch(&self, indices: &[u32], output: Output, threads: usize) -> Result<Batch> {
         self.check_indices(indices)?;
         let numbers = indices.iter().map(|&index| index as usize).collect();
@@ -156,11 +156,11 @@ impl Dataset {
         batch.pixels = match output {
             Output::Values => {
                 let size = self.image.values_len();
-                Pixels::Values(self.pictures(&mut batch, &wanted, size, values_into, threads))
+                Pixels::Values(self.pictures(&mut batch, &wanted, size, values_into, threads)?)
             }
             Output::Patches => {
                 let size = self.image.patches_len();
-                Pixels::Patches(self.pictures(&mut batch, &wanted, size, patches_into, threads))
+                Pixels::Patches(self.pictures(&mut batch, &wanted, size, patches_into, threads)?)
             }
         };
         batch.bad.sort_by_key(|(record, _)| *record);
@@ -190,8 +190,8 @@ impl Dataset {
         size: usize,
         write: fn(&Rgb8, &ImageConfig, &mut [T]) -> Result<()>,
         threads: usize,
-    ) -> Vec<T> {
-        let mut buffer = vec![T::default(); size * wanted.len()];
+    ) -> Result<Vec<T>> {
+        let mut buffer = zeros::<T>(size, wanted.len())?;
         let slots = wanted.iter().zip(buffer.chunks_mut(size)).collect();
         let loaded = parallel::map(slots, threads, |(picture, slot): (&Wanted, &mut [T])| {
             read_image(self.root.as_deref(), &picture.path)
@@ -211,7 +211,7 @@ impl Dataset {
             let keep = wanted.iter().map(|picture| !broken[picture.document]);
             compact(&mut buffer, size, keep);
         }
-        buffer
+        Ok(buffer)
     }
 
     fn dig(&self, batch: &mut Batch, document: usize, error: Error) {
@@ -220,6 +220,17 @@ impl Dataset {
         let record = place.record as usize;
         batch.bad.push((record, self.records.place(record, error)));
     }
+}
+
+/// A buffer for `count` pictures of `size` numbers.
+fn zeros<T: Clone + Default>(size: usize, count: usize) -> Result<Vec<T>> {
+    // `vec!` takes untouched pages, which the threads then fault in, but ends the process where
+    // there is no memory: the same room is asked for politely first.
+    let fits = |&length: &usize| Vec::<T>::new().try_reserve_exact(length).is_ok();
+    let length = size.checked_mul(count).filter(fits).ok_or_else(|| {
+        Error::Argument(format!("no memory for the {count} pictures of a batch; make it smaller"))
+    })?;
+    Ok(vec![T::default(); length])
 }
 
 /// Keeps the slots of `size` numbers that `keep` says, in order.
@@ -234,12 +245,21 @@ fn compact<T: Copy>(buffer: &mut Vec<T>, size: usize, keep: impl Iterator<Item =
 
 #[cfg(test)]
 mod tests {
-    use super::compact;
+    use super::{compact, zeros};
 
     #[test]
     fn compacting_keeps_the_order() {
         let mut buffer = vec![1, 1, 2, 2, 3, 3, 4, 4];
         compact(&mut buffer, 2, [false, true, false, true].into_iter());
         assert_eq!(buffer, [2, 2, 4, 4]);
+    }
+
+    #[test]
+    fn a_batch_beyond_the_memory_is_an_error() {
+        assert_eq!(zeros::<u8>(3, 2).expect("small"), [0; 6]);
+        for count in [usize::MAX / 2, usize::MAX / 8] {
+            let error = zeros::<f32>(3, count).expect_err("huge").to_string();
+            assert!(error.starts_with("no memory for the"), "{error}");
+        }
     }
 }

@@ -4,8 +4,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::ops::Range;
 
-/// Documents a pack is chosen from. 256 reaches within 0.6 % of packing the whole epoch at once,
-/// while no document is displaced by more than about a thousand places.
+/// Documents a pack is chosen from: enough to come close to packing the whole epoch at once, few
+/// enough that the order of the documents stays nearly the shuffled one.
 pub const LOOK_AHEAD: usize = 256;
 
 /// Documents in stream order, cut into groups.

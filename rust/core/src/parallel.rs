@@ -20,7 +20,11 @@ pub fn available_threads() -> usize {
     std::thread::available_parallelism().map_or(1, NonZero::get)
 }
 
-/// `work(item)` for every item on up to `threads` threads, the caller being one of them.
+/// Threads beyond this many per CPU only cost memory, and a pool is never freed.
+const MOST_PER_CPU: usize = 4;
+
+/// `work(item)` for every item on up to `threads` threads, the caller being one of them, and on at
+/// most four times [`available_threads`].
 ///
 /// Results come in the order of the items. A panic becomes the error of its item, and the pool
 /// goes on.
@@ -30,6 +34,8 @@ where
     R: Send,
     F: Fn(T) -> Result<R> + Sync,
 {
+    let threads = threads.min(available_threads().saturating_mul(MOST_PER_CPU));
+    // The pool does not shrink with the items: each size would leave one behind.
     let helpers = threads.min(items.len()).saturating_sub(1);
     match helpers.checked_sub(1).and_then(|_| pool(threads - 1)) {
         None => items.into_iter().map(|item| guarded(&work, item)).collect(),
@@ -144,6 +150,16 @@ mod tests {
             let failed: Vec<String> =
                 results.iter().filter_map(|r| r.as_ref().err().map(ToString::to_string)).collect();
             assert_eq!(failed, ["internal error: item 17 broke"]);
+        }
+    }
+
+    #[test]
+    fn a_huge_number_of_threads_is_not_started() {
+        assert_eq!(map((0..99).collect(), usize::MAX, |i: u32| Ok(i)).len(), 99);
+        let mut place = &POOLS;
+        while let Some(node) = place.get() {
+            assert!(node.helpers < MOST_PER_CPU * available_threads());
+            place = &node.next;
         }
     }
 

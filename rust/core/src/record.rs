@@ -102,6 +102,7 @@ pub fn count_tags(text: &str) -> usize {
 
 /// The object as it is written; everything else in it is ignored.
 #[derive(Deserialize)]
+#[serde(expecting = "a record, i.e. a JSON object")]
 struct Raw {
     id: Option<Value>,
     image: Option<Value>,

@@ -163,7 +163,8 @@ mod tests {
         assert_eq!(records.get(3).expect("good").id, "a");
         let message = |index| records.get(index).expect_err("bad").to_string();
         assert!(message(1).starts_with(
-            "record 1 (id `1`) in `train.json`: malformed record: invalid type: integer `3`"
+            "record 1 (id `1`) in `train.json`: malformed record: invalid type: integer `3`, expected a \
+             record, i.e. a JSON object"
         ));
         assert!(message(1).ends_with("of the record, which starts in line 4"));
         assert_eq!(
