@@ -164,8 +164,33 @@ def test_missing_places(folder):
     with pytest.raises(DataError, match="is not a folder"):
         tiny_data.LlavaDataset(folder / "train.json", folder / "no", tiny_data.tokenizer())
     (folder / "train.json").write_text("[]")
-    with pytest.raises(DataError, match="none of the 0 records is usable"):
+    empty = re.escape(f"`{folder / 'train.json'}`: none of the 0 records is usable")
+    with pytest.raises(DataError, match=empty):
         DataLoader(tiny_data.dataset(folder), batch_size=1)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (
+            {"id": "a", "conversations": []},
+            "data: got a dict, expected a path or a list of records",
+        ),
+        (7, "data: got a int, expected a path or a list of records"),
+        ([{"id": {1}}], "data: a record that is no JSON: Object of type set"),
+        ([[]], "record 0 .* expected a record, i.e. a JSON object"),
+        ([], "`records`: none of the 0 records is usable"),
+    ],
+)
+def test_data_in_memory_that_is_no_list_of_records(data, message):
+    with pytest.raises(DataError, match=message):
+        DataLoader(tiny_data.LlavaDataset(data, None, tiny_data.tokenizer()), batch_size=1)
+
+
+@pytest.mark.parametrize("length", [-1, 0, 2**31, 3.5, None])
+def test_a_max_length_out_of_range(folder, length):
+    with pytest.raises(ValueError, match=f"max_length: got {length}, expected 1"):
+        tiny_data.dataset(folder, max_length=length)
 
 
 def test_a_path_that_leaves_the_folder_is_not_opened(tmp_path):

@@ -141,10 +141,17 @@ def test_changed_data_or_a_damaged_state_is_refused(dataset, tmp_path):
         ({"samples": -1}, "`samples`: got -1"),
         ({"samples": 10**9}, "no batch begins after 1000000000 of 40 samples"),
         ({"epoch": "1"}, "`epoch`: got '1'"),
+        (
+            {"epoch": 2**64},
+            r"loader state: `epoch`: got 18446744073709551616, expected 0\.\.2\*\*63",
+        ),
+        ({"samples": 2**64}, "loader state: `samples`: got"),
         ({"version": 0}, "`version` differs"),
     ):
         with pytest.raises(ValueError, match=message):
             loader.load_state_dict(state | broken)
+    with pytest.raises(ValueError, match="loader state: got None"):
+        loader.load_state_dict(None)
     del state["seed"]
     with pytest.raises(ValueError, match="missing field `seed`"):
         loader.load_state_dict(state)

@@ -1,7 +1,11 @@
 """What torch and the frameworks above it expect of a DataLoader."""
 
+import copy
 import inspect
+import pickle
+import re
 import time
+from itertools import islice
 
 import pytest
 import torch
@@ -90,11 +94,75 @@ def test_sharded_twice_is_an_error(dataset, workers):
         ({"batch_size": 2, "rank": 2, "world_size": 2}, "rank: got 2 of world_size 2"),
         ({"batch_size": 2, "seed": -1}, "seed: got -1"),
         ({"batch_size": 2, "num_threads": 0}, "num_threads: got 0"),
+        ({"batch_size": 2, "num_threads": 20_000}, r"num_threads: got 20000, expected 1\.\.1024"),
+        ({"batch_size": 2**64}, r"batch_size: got 18446744073709551616, expected 1\.\.2\*\*31 - 1"),
+        ({"batch_size": 2.5}, "batch_size: got 2.5"),
+        ({"pack_tokens": 2**40}, r"pack_tokens: got 1099511627776, expected 1\.\.2\*\*31 - 1"),
+        ({"batch_size": 2, "seed": 2**64}, "seed: got"),
+        ({"batch_size": 2, "prefetch": -1}, "prefetch: got -1"),
+        ({"batch_size": 2, "world_size": 2**64}, "world_size: got"),
+        ({"batch_size": 2, "rank": -1}, "rank: got -1"),
     ],
 )
 def test_arguments_that_do_not_go_together(dataset, options, message):
     with pytest.raises(ValueError, match=message):
         DataLoader(dataset, **options)
+
+
+@pytest.mark.parametrize("epoch", [-1, 2**63, 2**64, 1.5, "1", None])
+def test_an_epoch_out_of_range(dataset, epoch):
+    with pytest.raises(ValueError, match=re.escape(f"epoch: got {epoch!r}, expected 0..2**63 - 1")):
+        DataLoader(dataset, batch_size=2).set_epoch(epoch)
+    loader = DataLoader(dataset, batch_size=2)
+    loader.set_epoch(2**63 - 1)
+    assert len(list(loader)) == len(loader)
+
+
+@pytest.mark.parametrize("shape", [{"pack_tokens": PACK}, {"batch_size": 4}])
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+def test_a_copy_goes_on_where_the_loader_is(dataset, shape, copied):
+    loader = DataLoader(dataset, **shape, seed=3, num_threads=2)
+    whole = ids(loader)
+    loader.set_epoch(0)
+    for _ in islice(loader, 2):
+        pass
+    place = DataLoader(dataset, **shape, seed=3)
+    place.load_state_dict(loader.state_dict())
+    again = copied(place)
+    assert again.state_dict() == loader.state_dict()
+    assert ids(again) == ids(place) == whole[2:]
+    assert ids(again) == ids(place)  # the next epoch
+
+
+def targets(batch):
+    return int((batch["labels"][:, 1:] != -100).sum())
+
+
+@pytest.mark.parametrize("drop_last", [False, True])
+@pytest.mark.parametrize("shape", [{"batch_size": 1}, {"batch_size": 2}, {"pack_tokens": PACK}])
+def test_only_drop_last_leaves_no_rank_without_targets(tmp_path, shape, drop_last):
+    tiny_data.write(tmp_path, 5)
+    small = tiny_data.dataset(tmp_path)
+    counts = [
+        [
+            targets(batch)
+            for batch in DataLoader(small, rank=rank, world_size=4, drop_last=drop_last, **shape)
+        ]
+        for rank in range(4)
+    ]
+    assert len({len(rank) for rank in counts}) == 1
+    empty = sum(count == 0 for rank in counts for count in rank)
+    assert empty == (3 if shape == {"batch_size": 1} and not drop_last else 0)
+
+
+def test_a_batch_without_targets_is_recognised_before_the_loss(tmp_path):
+    """transformers' mean over nothing is NaN, as the documentation of `data` says."""
+    tiny_data.write(tmp_path, 1)
+    small = tiny_data.dataset(tmp_path)
+    [filler] = DataLoader(small, batch_size=1, rank=1, world_size=2)
+    assert targets(filler) == 0
+    loss = torch.nn.functional.cross_entropy(torch.randn(1, 9), filler["labels"][0])
+    assert loss.isnan()
 
 
 @pytest.mark.parametrize("name", ["sampler", "batch_sampler", "collate_fn", "in_order"])

@@ -15,6 +15,12 @@ int64; records (d,) int64, -1 for a pad document; pixel_patches (n, P, K) uint8 
 (n,) int32.
 
 The keys of pictures are absent from a batch without any.
+
+A batch can be without a single target: the pad document of a rank for which the last round has no
+sample, or nothing but holes where bad samples were skipped. `LlavaModel` then gives a loss of 0;
+the mean loss of transformers over no target is NaN. Skip the step where
+`(batch["labels"][:, 1:] != -100).any()` is false, on all ranks together if gradients are summed.
+`drop_last=True` leaves out the last round, and with it the pad documents, but not the holes.
 """
 
 from typing import Any
@@ -28,12 +34,16 @@ from torch.utils.data.dataloader import (
 )
 
 from llava_fast import _rust
+from llava_fast.checks import LARGEST_COUNT, LARGEST_SEED, integer
 from llava_fast.dataset import Batch, BatchOfWorker, LlavaDataset
+from llava_fast.errors import DataError
 from llava_fast.stream import Order, PlanSampler
 
 __all__ = ["DataLoader", "LlavaDataset"]
 
 FORMATS = ("transformers", "native")
+MOST_THREADS = 1024
+MOST_AHEAD = 1024
 PASSED_ON = (
     "num_workers",
     "pin_memory",
@@ -59,7 +69,8 @@ class DataLoader(TorchDataLoader[Batch]):
     format: "transformers" for Hugging Face models, "native" for `LlavaModel` (needs pack_tokens).
     shuffle, seed: the order is a pure function of the data, `seed` and the epoch.
     rank, world_size: which share of the batches is ours; all ranks get equally many.
-    num_threads: for decoding and encoding; None = what the machine grants, 1 in a worker process.
+    num_threads: for decoding and encoding, 1..1024; None = what the machine grants, 1 in a worker
+        process.
     prefetch: batches built ahead on a background thread while num_workers is 0, which is the fast
         way: all threads then work on the same batch, and no process copies it.
     torch_kwargs: num_workers, pin_memory, drop_last, timeout, persistent_workers,
@@ -89,7 +100,20 @@ class DataLoader(TorchDataLoader[Batch]):
     ) -> None:
         _check_torch_arguments(torch_kwargs)
         layout = _layout(format, batch_size, pack_tokens)
-        _check_ranges(batch_size, seed, rank, world_size, num_threads, prefetch)
+        _check_ranges(
+            seed=seed,
+            world_size=world_size,
+            prefetch=prefetch,
+            batch_size=batch_size,
+            pack_tokens=pack_tokens,
+            num_threads=num_threads,
+        )
+        if integer("rank", rank, 0, LARGEST_COUNT) >= world_size:
+            raise ValueError(
+                f"rank: got {rank} of world_size {world_size}, expected 0..world_size - 1"
+            )
+        if not dataset.lengths.any():
+            raise DataError(f"`{dataset.name}`: none of the {len(dataset)} records is usable")
         stream = _rust.Stream(
             dataset.lengths,
             pack_tokens=pack_tokens,
@@ -186,22 +210,16 @@ def _layout(format: str, batch_size: int | None, pack_tokens: int | None) -> str
     return "padded" if pack_tokens is None else "packed"
 
 
-def _check_ranges(
-    batch_size: int | None,
-    seed: int,
-    rank: int,
-    world_size: int,
-    num_threads: int | None,
-    prefetch: int,
-) -> None:
-    if world_size < 1 or not 0 <= rank < world_size:
-        raise ValueError(f"rank: got {rank} of world_size {world_size}, expected 0..world_size - 1")
-    if not 0 <= seed < 2**64:
-        raise ValueError(f"seed: got {seed}, expected 0..2**64 - 1")
-    for name, value, least in (
-        ("batch_size", batch_size, 1),
-        ("num_threads", num_threads, 1),
-        ("prefetch", prefetch, 0),
+def _check_ranges(**arguments: int | None) -> None:
+    """None stands for an argument that was left out."""
+    for name, least, most in (
+        ("seed", 0, LARGEST_SEED),
+        ("world_size", 1, LARGEST_COUNT),
+        ("prefetch", 0, MOST_AHEAD),
+        ("batch_size", 1, LARGEST_COUNT),
+        ("pack_tokens", 1, LARGEST_COUNT),
+        ("num_threads", 1, MOST_THREADS),
     ):
-        if value is not None and value < least:
-            raise ValueError(f"{name}: got {value}, expected {least} or more")
+        value = arguments[name]
+        if value is not None:
+            integer(name, value, least, most)

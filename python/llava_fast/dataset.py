@@ -1,7 +1,7 @@
 """A checked LLaVA data set: records and pictures to model input."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from os import PathLike, fspath
 from pathlib import Path
@@ -12,6 +12,7 @@ import torch
 from torch.utils.data import Dataset, get_worker_info
 
 from llava_fast import _rust
+from llava_fast.checks import LARGEST_COUNT, integer
 from llava_fast.config import ImageConfig
 from llava_fast.errors import DataError
 from llava_fast.stream import Plan
@@ -62,12 +63,12 @@ class LlavaDataset(Dataset[Batch]):
         if isinstance(data, str | PathLike):
             self._path, self._text = fspath(data), None
         else:
-            self._path, self._text = "records", json.dumps(list(data))
+            self._path, self._text = "records", _as_json(data)
         self._root = None if images is None else fspath(images)
         self.tokenizer = tokenizer
         self.image = image
         self.template = template
-        self.max_length = max_length
+        self.max_length = integer("max_length", max_length, 1, LARGEST_COUNT)
         self.on_bad_sample = on_bad_sample
         self._open()
         self._found = {bad.record: bad for bad in self._survey[2]}
@@ -112,6 +113,11 @@ class LlavaDataset(Dataset[Batch]):
     def lengths(self) -> np.ndarray:
         """(records,) int32, tokens of each record; 0 = not usable."""
         return self._survey[0]
+
+    @property
+    def name(self) -> str:
+        """Path of the data file; `records` for a list."""
+        return self._path
 
     @property
     def total_images(self) -> int:
@@ -191,6 +197,18 @@ class LlavaDataset(Dataset[Batch]):
                 f"sharded twice: the loader has world_size={plan.order.world_size} and something "
                 "else deals out its batches too; leave rank and world_size to one of them"
             )
+
+
+def _as_json(records: Any) -> str:
+    """The JSON list of records that were passed as objects."""
+    if isinstance(records, Mapping) or not isinstance(records, Iterable):
+        raise DataError(
+            f"data: got a {type(records).__name__}, expected a path or a list of records"
+        )
+    try:
+        return json.dumps(list(records))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise DataError(f"data: a record that is no JSON: {error}") from None
 
 
 def _default_threads() -> int:

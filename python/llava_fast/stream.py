@@ -12,8 +12,11 @@ from typing import Any
 from torch.utils.data import BatchSampler
 
 from llava_fast import _rust
+from llava_fast.checks import integer
 
 STATE_VERSION = 1
+# Leaves room to count on: an epoch of 64 bits would have no successor.
+LAST_EPOCH = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -84,8 +87,7 @@ class PlanSampler(BatchSampler):
 
     def set_epoch(self, epoch: int) -> None:
         """The next pass reads `epoch`; a position loaded inside this very epoch is kept."""
-        if epoch < 0:
-            raise ValueError(f"epoch: got {epoch}, expected 0 or more")
+        epoch = integer("epoch", epoch, 0, LAST_EPOCH)
         if epoch != self._next[0]:
             self._next = (epoch, 0)
         self.position = self._next
@@ -103,6 +105,8 @@ class PlanSampler(BatchSampler):
 
     def load(self, state: dict[str, Any]) -> None:
         """Continue at `state`; refuses one of another stream, naming the field that differs."""
+        if not isinstance(state, dict):
+            raise ValueError(f"loader state: got {state!r}, expected what state_dict() gave")
         for field, ours in {"version": STATE_VERSION, **self.identity}.items():
             if field not in state:
                 raise ValueError(f"loader state: missing field `{field}`")
@@ -110,17 +114,13 @@ class PlanSampler(BatchSampler):
                 raise ValueError(
                     f"loader state: `{field}` differs: got {state[field]!r}, expected {ours!r}"
                 )
-        epoch, samples = (_natural(state, field) for field in ("epoch", "samples"))
+        epoch, samples = (
+            integer(f"loader state: `{field}`", state.get(field), 0, LAST_EPOCH)
+            for field in ("epoch", "samples")
+        )
         self.stream.epoch(epoch, samples)
         self._next = (epoch, samples)
         self.position = self._next
-
-
-def _natural(state: dict[str, Any], field: str) -> int:
-    value = state.get(field)
-    if not isinstance(value, int) or value < 0:
-        raise ValueError(f"loader state: `{field}`: got {value!r}, expected a number from 0")
-    return value
 
 
 class Run(Iterator[Plan]):

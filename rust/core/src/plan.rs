@@ -95,6 +95,18 @@ impl Stream {
         self.usable.len()
     }
 
+    /// Tokens by record number, as given.
+    #[must_use]
+    pub fn lengths(&self) -> &[u32] {
+        &self.lengths
+    }
+
+    /// As given.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        self.settings
+    }
+
     fn key(&self, epoch: u64) -> u64 {
         fold(&[self.settings.fingerprint, self.settings.seed, epoch])
     }

@@ -4,13 +4,17 @@ use std::sync::Arc;
 
 use llava_fast_core::Error;
 use llava_fast_core::plan::{Epoch as CoreEpoch, Settings, Shape, Stream as CoreStream};
-use numpy::PyReadonlyArray1;
+use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 
 use crate::errors::to_python;
 
+/// Positional and keyword arguments.
+type NewArguments<'py> = ((Bound<'py, PyArray1<i32>>,), Bound<'py, PyDict>);
+
 /// All epochs of one data set: a pure function of its arguments.
-#[pyclass(frozen)]
+#[pyclass(frozen, module = "llava_fast._rust")]
 pub struct Stream {
     core: Arc<CoreStream>,
 }
@@ -42,6 +46,24 @@ impl Stream {
         let settings = Settings { shape, shuffle, drop_last, seed, fingerprint };
         let core = py.detach(|| CoreStream::new(lengths, settings)).map_err(to_python)?;
         Ok(Self { core: Arc::new(core) })
+    }
+
+    /// For pickle and copy: the arguments of a new one.
+    fn __getnewargs_ex__<'py>(&self, py: Python<'py>) -> PyResult<NewArguments<'py>> {
+        let lengths: Vec<i32> = self.core.lengths().iter().map(|&length| length as i32).collect();
+        let Settings { shape, shuffle, drop_last, seed, fingerprint } = self.core.settings();
+        let (pack_tokens, batch_size) = match shape {
+            Shape::Pack { tokens } => (Some(tokens), None),
+            Shape::Batch { size } => (None, Some(size)),
+        };
+        let named = PyDict::new(py);
+        named.set_item("pack_tokens", pack_tokens)?;
+        named.set_item("batch_size", batch_size)?;
+        named.set_item("shuffle", shuffle)?;
+        named.set_item("drop_last", drop_last)?;
+        named.set_item("seed", seed)?;
+        named.set_item("fingerprint", fingerprint)?;
+        Ok(((lengths.into_pyarray(py),), named))
     }
 
     /// Batches per rank and epoch.
