@@ -50,8 +50,8 @@ impl Stream {
 
     /// For pickle and copy: the arguments of a new one.
     fn __getnewargs_ex__<'py>(&self, py: Python<'py>) -> PyResult<NewArguments<'py>> {
-        let lengths: Vec<i32> = self.core.lengths().iter().map(|&length| length as i32).collect();
-        let Settings { shape, shuffle, drop_last, seed, fingerprint } = self.core.settings();
+        let lengths: Vec<i32> = self.core.lengths.iter().map(|&length| length as i32).collect();
+        let Settings { shape, shuffle, drop_last, seed, fingerprint } = self.core.settings;
         let (pack_tokens, batch_size) = match shape {
             Shape::Pack { tokens } => (Some(tokens), None),
             Shape::Batch { size } => (None, Some(size)),
