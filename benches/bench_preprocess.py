@@ -42,6 +42,7 @@ def bench_pillow_processor(
         gate=identical,
         items=len(files),
         item="image",
+        view=_pixels,
     )
 
 
@@ -58,7 +59,12 @@ def bench_torchvision_processor(
         gate=within_grey_levels(most=2, share=0.01),
         items=len(files),
         item="image",
+        view=_pixels,
     )
+
+
+def _pixels(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {"pixel_values": batch["pixel_values"]}
 
 
 def _threads(count: int) -> str:

@@ -179,6 +179,7 @@ def test_missing_places(folder):
         (7, "data: got a int, expected a path or a list of records"),
         ([{"id": {1}}], "data: a record that is no JSON: Object of type set"),
         ([[]], "record 0 .* expected a record, i.e. a JSON object"),
+        ([["x", None, [], None]], "record 0 .* expected a record, i.e. a JSON object"),
         ([], "`records`: none of the 0 records is usable"),
     ],
 )

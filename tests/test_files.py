@@ -67,7 +67,7 @@ def test_a_killed_save_leaves_a_whole_model(tmp_path):
     own.save_pretrained(tmp_path / "out")
     first = LlavaModel.from_pretrained(tmp_path / "out").state_dict()
     random = torch.Generator().manual_seed(1)
-    seen = set()
+    replaced = 0
     for _ in range(scaled(500, least=10)):
         saver = multiprocessing.get_context("fork").Process(
             target=save_for_ever, args=(own, tmp_path / "out")
@@ -79,8 +79,8 @@ def test_a_killed_save_leaves_a_whole_model(tmp_path):
         weights = LlavaModel.from_pretrained(tmp_path / "out").state_dict()
         values = {float(tensor.flatten()[0]) for tensor in weights.values()}
         assert len(values) == 1 or all(torch.equal(t, first[n]) for n, t in weights.items())
-        seen |= values
-    assert 0.0 in seen
+        replaced += len(values) == 1
+    assert replaced
     # The last kill came while a directory was being written; the next save clears it away.
     own.save_pretrained(tmp_path / "out")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out"]

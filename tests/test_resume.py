@@ -1,17 +1,17 @@
-"""A stream that is cut anywhere goes on as if it had not been."""
+"""A run that was cut is the run that was not: weights, moments, generators, batches, losses."""
 
-import hashlib
 import json
-import pickle
-from itertools import islice
+import random
+import shutil
+import time
+from pathlib import Path
 
 import pytest
 import torch
-from llava_fast import DataLoader
 
 from llava_fast.training import checkpoint, data, plan
 from tests.scale import scaled
-from tests.tiny_data import PACK
+from tests.training_world import SHORT, finish, new_run, write_small_world
 
 KILLED = -9
 STAGES = ("stage1", "stage2")

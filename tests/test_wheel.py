@@ -16,14 +16,7 @@ import pytest
 from tests.repository import ROOT, files
 from tests.small_default import train_small_default
 
-SDIST_ONLY = (
-    "Cargo.toml",
-    "Cargo.lock",
-    "LICENSE",
-    "README.md",
-    "THIRD_PARTY.md",
-    "pyproject.toml",
-)
+TOP = "Cargo.toml Cargo.lock LICENSE README.md THIRD_PARTY.md pyproject.toml"
 LINKED = ("kernels", "training")
 
 

@@ -1,22 +1,41 @@
-from typing import final
+"""The compiled half of `llava_fast`; see rust/py/src."""
+
+from collections.abc import Sequence
+from os import PathLike
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Tokenizer", "__version__", "encode", "encode_prompt", "templates"]
+__all__ = [
+    "Dataset",
+    "Epoch",
+    "ImagePipeline",
+    "Stream",
+    "Tokenizer",
+    "__version__",
+    "available_threads",
+    "decode_image",
+    "decode_image_file",
+    "encode",
+    "encode_prompt",
+    "templates",
+]
 
 __version__: str
 
 _Int64 = NDArray[np.int64]
 _Encoded = tuple[_Int64, _Int64, _Int64, list[tuple[str, str, bool]]]
-_ImageSettings = tuple[int, str, int, tuple[float, float, float], tuple[float, float, float]]
+_Channels = tuple[float, float, float]
+_ImageSettings = tuple[int, str, int, _Channels, _Channels]
 _BadRow = tuple[int, str, str]
 
 @final
 class Dataset:
     """Records, and everything that turns one into model input."""
 
-    fingerprint: int
+    @property
+    def fingerprint(self) -> int: ...
     def __new__(
         cls,
         path: str | PathLike[str],
@@ -55,7 +74,8 @@ class ImagePipeline:
 class Stream:
     """All epochs of one data set: a pure function of its arguments."""
 
-    samples: int
+    @property
+    def samples(self) -> int: ...
     def __new__(
         cls,
         lengths: NDArray[np.int32],
@@ -81,6 +101,14 @@ class Epoch:
 
 @final
 class Tokenizer:
+    """A tokenizer and the ids that stand for structure."""
+
+    @property
+    def bos(self) -> int | None: ...
+    @property
+    def vocab_size(self) -> int: ...
+    @property
+    def fingerprint(self) -> int: ...
     def __new__(
         cls,
         json: bytes,
@@ -91,14 +119,8 @@ class Tokenizer:
         bos: int | None = None,
         add_bos: bool = False,
     ) -> Tokenizer: ...
-    def encode(self, /, text: str) -> list[int]: ...
-    def decode(self, /, ids: list[int], skip_special: bool) -> str: ...
-    @property
-    def bos(self) -> int | None: ...
-    @property
-    def vocab_size(self) -> int: ...
-    @property
-    def fingerprint(self) -> int: ...
+    def encode(self, text: str) -> list[int]: ...
+    def decode(self, ids: Sequence[int], skip_special: bool) -> str: ...
 
 def available_threads() -> int: ...
 def decode_image(data: bytes) -> NDArray[np.uint8]: ...
@@ -107,13 +129,13 @@ def encode(
     record: str,
     tokenizer: Tokenizer,
     template: str,
-    image_tokens: int | list[int],
+    image_tokens: int | Sequence[int],
     max_length: int,
-) -> _Arrays: ...
+) -> _Encoded: ...
 def encode_prompt(
-    messages: list[tuple[str, str]],
+    messages: Sequence[tuple[str, str]],
     tokenizer: Tokenizer,
     template: str,
-    image_tokens: list[int],
-) -> _Arrays: ...
+    image_tokens: Sequence[int],
+) -> _Encoded: ...
 def templates() -> list[str]: ...

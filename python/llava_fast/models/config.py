@@ -63,6 +63,8 @@ class VisionConfig:
         """From a `vision_config` or from the `config.json` of a CLIPVisionModel or a whole CLIP."""
         if raw.get("model_type") == "clip":
             raw = raw.get("vision_config", {})
+            if not isinstance(raw, dict):
+                raise ValueError(f"vision_config: got {type(raw).__name__}, expected an object")
         _only("vision_config.model_type", raw, "model_type", "clip_vision_model")
         _only("vision_config.hidden_act", raw, "hidden_act", "quick_gelu")
         _only("vision_config.num_channels", raw, "num_channels", 3)

@@ -3,7 +3,15 @@
 pub mod conversation;
 pub mod counter;
 pub mod error;
+pub mod fingerprint;
 pub mod image;
+pub mod loader;
+pub mod pack;
+pub mod packing;
+pub mod parallel;
+pub mod plan;
+pub mod record;
+pub mod records;
 pub mod source;
 
 pub use error::{Class, Error, ImageFault, RecordFault, Result};

@@ -58,6 +58,11 @@ impl Record {
     /// # Errors
     /// A [`RecordFault`] that says which field or turn is wrong.
     pub fn from_json(json: &str, index: usize) -> Result<Self> {
+        // serde would also take a list, field by field.
+        if json.trim_start().starts_with('[') {
+            let detail = "got a list, expected a record, i.e. a JSON object";
+            return Err(RecordFault::Malformed(detail.into()).into());
+        }
         let raw: Raw =
             serde_json::from_str(json).map_err(|e| RecordFault::Malformed(e.to_string()))?;
         let images = image_paths(raw.image)?;

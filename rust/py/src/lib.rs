@@ -6,6 +6,8 @@ mod arrays;
 mod dataset;
 mod errors;
 mod image;
+mod stream;
+mod text;
 
 use pyo3::pymodule;
 
@@ -17,12 +19,11 @@ mod _rust {
     #[pymodule_export]
     use super::dataset::{Dataset, available_threads};
     #[pymodule_export]
+    use super::image::{ImagePipeline, decode_image, decode_image_file};
+    #[pymodule_export]
     use super::stream::{Epoch, Stream};
     #[pymodule_export]
     use super::text::{Tokenizer, encode, encode_prompt, templates};
-
-    #[pymodule_export]
-    use super::image::{ImagePipeline, decode_image, decode_image_file};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
