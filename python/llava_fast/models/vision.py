@@ -61,7 +61,9 @@ class VisionEmbeddings(nn.Module):
         self.class_embedding = nn.Parameter(torch.zeros(width))
         # Modules only for their names and initial values: the projection itself is `ops`' business.
         self.patch_embedding = nn.Conv2d(3, width, patch, stride=patch, bias=False)
-        self.position_embedding = nn.Embedding(config.num_patches + 1, width)
+        # Zeros: random values on the meta device make torch load its compiler.
+        positions = torch.zeros(config.num_patches + 1, width)
+        self.position_embedding = nn.Embedding.from_pretrained(positions, freeze=False)
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         """(N, S, D)."""
