@@ -3,7 +3,6 @@
 Legend of shapes: N pictures, S side of the model input, P patches, K bytes per patch.
 """
 
-import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -15,6 +14,7 @@ import numpy as np
 
 from llava_fast import _rust
 from llava_fast.config import ImageConfig
+from llava_fast.files import read_json
 
 # Keys of a processor configuration with the one value under which this processor gives its pixels.
 _FIXED: dict[str, Any] = {
@@ -68,7 +68,7 @@ class ImageProcessor:
 
     def __init__(self, config: ImageConfig | None = None, num_threads: int | None = None) -> None:
         self.config = config or ImageConfig()
-        self.num_threads = num_threads or _cpus()
+        self.num_threads = num_threads or _rust.available_threads()
         if self.num_threads < 1:
             raise ValueError(f"num_threads: got {num_threads}, expected at least 1")
         self._pipeline = _rust.ImagePipeline(
@@ -129,12 +129,6 @@ class ImageProcessor:
         return f"ImageProcessor({self.config!r}, num_threads={self.num_threads})"
 
 
-def _cpus() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def _is_pil(image: Any) -> bool:
     # A PIL image can only exist where PIL has been imported.
     pil = sys.modules.get("PIL.Image")
@@ -157,15 +151,7 @@ def _source(image: Any) -> Any:
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:
-    if not path.is_file():
-        return None
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path}: not JSON: {error}") from None
-    if not isinstance(raw, dict):
-        raise ValueError(f"{path}: got {type(raw).__name__}, expected a JSON object")
-    return raw
+    return read_json(path) if path.is_file() else None
 
 
 def _processor_settings(folder: Path) -> tuple[str, dict[str, Any]]:

@@ -8,7 +8,7 @@ use crate::conversation::{Sample, Template, Tokenizer, encode};
 use crate::counter::fold;
 use crate::error::{Error, Result};
 use crate::fingerprint::fingerprint;
-use crate::image::{ImageConfig, Mode, Output, Rgb8, decode, patches_into, values_into};
+use crate::image::{ImageConfig, Output, Rgb8, decode, patches_into, values_into};
 use crate::pack::Document;
 use crate::parallel;
 use crate::records::Records;
@@ -75,10 +75,7 @@ impl Dataset {
     #[must_use]
     pub fn fingerprint(&self) -> u64 {
         let ImageConfig { size, mode, patch_size, mean, std } = &self.image;
-        let mode = match mode {
-            Mode::Crop => "crop",
-            Mode::Pad => "pad",
-        };
+        let mode = mode.name();
         let (mean, std) = (mean.map(f32::to_bits), std.map(f32::to_bits));
         let settings = format!(
             "{} {size} {mode} {patch_size} {mean:?} {std:?} {}",

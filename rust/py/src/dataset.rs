@@ -97,12 +97,7 @@ impl Dataset {
 }
 
 fn image_config((size, mode, patch, mean, std): ImageSettings) -> Result<ImageConfig, Error> {
-    let mode = match mode.as_str() {
-        "crop" => Mode::Crop,
-        "pad" => Mode::Pad,
-        _ => return Err(Error::Argument(format!("mode: got `{mode}`, expected `crop` or `pad`"))),
-    };
-    ImageConfig::new(size, mode, patch, mean, std)
+    ImageConfig::new(size, Mode::find(&mode)?, patch, mean, std)
 }
 
 fn rows(bad: Vec<Bad>, skip: bool) -> PyResult<Vec<BadRow>> {

@@ -56,11 +56,7 @@ impl ImagePipeline {
         std: [f32; 3],
         output: &str,
     ) -> PyResult<Self> {
-        let mode = match mode {
-            "crop" => Mode::Crop,
-            "pad" => Mode::Pad,
-            other => return Err(unknown("mode", other, "crop, pad")),
-        };
+        let mode = Mode::find(mode).map_err(to_python)?;
         let output = match output {
             "pixel_values" => Output::Values,
             "pixel_patches" => Output::Patches,

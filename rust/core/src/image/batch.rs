@@ -1,11 +1,10 @@
 //! Many pictures at once, on several threads.
 
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::thread;
 
 use super::limits::allocate;
 use super::{ImageConfig, Output, Rgb8, decode, patches_into, values_into};
+use crate::parallel;
 use crate::source::read_image;
 use crate::{Error, Result};
 
@@ -73,20 +72,9 @@ fn each<B: AsRef<[u8]> + Sync, T: Send>(
     threads: usize,
     write: impl Fn(&Rgb8, &mut [T]) -> Result<()> + Sync,
 ) -> Result<Vec<[i64; 2]>> {
-    let mut sizes: Vec<Result<[i64; 2]>> = sources.iter().map(|_| Ok([0, 0])).collect();
-    let slots = out.chunks_exact_mut(length).zip(&mut sizes);
-    let queue = Mutex::new(sources.iter().zip(slots).enumerate());
-    let next = || queue.lock().ok().and_then(|mut queue| queue.next());
-    let work = || {
-        while let Some((index, (source, (slot, size)))) = next() {
-            *size = one(source, slot, &write).map_err(|error| named(error, source, index));
-        }
-    };
-    thread::scope(|scope| {
-        for _ in 1..threads.min(sources.len()) {
-            scope.spawn(work);
-        }
-        work();
+    let items = sources.iter().zip(out.chunks_exact_mut(length)).enumerate().collect();
+    let sizes = parallel::map(items, threads, |(index, (source, slot))| {
+        one(source, slot, &write).map_err(|error| named(error, source, index))
     });
     sizes.into_iter().collect()
 }

@@ -11,6 +11,28 @@ pub enum Mode {
     Pad,
 }
 
+impl Mode {
+    /// The mode of that name.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] naming the known ones.
+    pub fn find(name: &str) -> Result<Self> {
+        let known = [Self::Crop, Self::Pad].into_iter().find(|mode| mode.name() == name);
+        known.ok_or_else(|| {
+            Error::Argument(format!("mode: got `{name}`, expected one of crop, pad"))
+        })
+    }
+
+    /// `crop` or `pad`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Crop => "crop",
+            Self::Pad => "pad",
+        }
+    }
+}
+
 /// In which form the pixels are handed out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Output {
