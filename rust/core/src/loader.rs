@@ -8,7 +8,7 @@ use crate::conversation::{Sample, Template, Tokenizer, encode};
 use crate::counter::fold;
 use crate::error::{Error, Result};
 use crate::fingerprint::fingerprint;
-use crate::image::{ImageConfig, Output, Rgb8, decode, patches_into, values_into};
+use crate::image::{ImageConfig, Output, Pixels, Rgb8, decode, patches_into, values_into};
 use crate::pack::Document;
 use crate::parallel;
 use crate::records::Records;
@@ -43,15 +43,6 @@ pub struct Survey {
 
 /// A record that cannot be used, and why; the error names it.
 pub type Bad = (usize, Error);
-
-/// The pictures of a batch, one after the other.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Pixels {
-    /// n times [`ImageConfig::values_len`]
-    Values(Vec<f32>),
-    /// n times [`ImageConfig::patches_len`]
-    Patches(Vec<u8>),
-}
 
 /// Documents and pictures of a batch, to be laid out by [`crate::pack`].
 pub struct Batch {

@@ -1,7 +1,8 @@
 //! Batches as dictionaries of numpy arrays; every array takes over its vector, nothing is copied.
 
 use llava_fast_core::image::ImageConfig;
-use llava_fast_core::loader::{Batch, Pixels};
+use llava_fast_core::image::Pixels;
+use llava_fast_core::loader::Batch;
 use llava_fast_core::pack::{self, Document};
 use numpy::{Element, IntoPyArray, PyArray1, PyArrayMethods};
 use pyo3::exceptions::PyValueError;
