@@ -8,7 +8,9 @@ use crate::conversation::{Sample, Template, Tokenizer, encode};
 use crate::counter::fold;
 use crate::error::{Error, Result};
 use crate::fingerprint::fingerprint;
-use crate::image::{ImageConfig, Output, Pixels, Rgb8, decode, patches_into, values_into};
+use crate::image::{
+    DecodeOptions, ImageConfig, Output, Pixels, Rgb8, decode, patches_into, values_into,
+};
 use crate::pack::Document;
 use crate::parallel;
 use crate::records::Records;
@@ -65,11 +67,12 @@ impl Dataset {
     /// part of it: the same data elsewhere is the same data.
     #[must_use]
     pub fn fingerprint(&self) -> u64 {
-        let ImageConfig { size, mode, patch_size, mean, std } = &self.image;
+        let ImageConfig { size, mode, patch_size, mean, std, decode } = &self.image;
+        let DecodeOptions { truncated, png16, exif_rotation, .. } = decode;
         let mode = mode.name();
         let (mean, std) = (mean.map(f32::to_bits), std.map(f32::to_bits));
         let settings = format!(
-            "{} {size} {mode} {patch_size} {mean:?} {std:?} {}",
+            "{} {size} {mode} {patch_size} {mean:?} {std:?} {truncated:?} {png16:?} {exif_rotation} {}",
             self.template.name, self.max_length
         );
         fold(&[
@@ -183,7 +186,7 @@ impl Dataset {
         let slots = wanted.iter().zip(buffer.chunks_mut(size)).collect();
         let loaded = parallel::map(slots, threads, |(picture, slot): (&Wanted, &mut [T])| {
             read_image(self.root.as_deref(), &picture.path)
-                .and_then(|bytes| decode(&bytes))
+                .and_then(|bytes| decode(&bytes, &self.image.decode))
                 .and_then(|image| write(&image, &self.image, slot))
                 .map_err(|error| error.in_image(&picture.path))
         });

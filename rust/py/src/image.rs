@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use llava_fast_core::image::{self, Batch, ImageConfig, Mode, Output, Pixels, Rgb8, Source};
+use llava_fast_core::image::{
+    self, Batch, DecodeOptions, ImageConfig, Mode, Output, Pixels, Rgb8, Source,
+};
 use llava_fast_core::{Error, source};
 use numpy::ndarray::Array3;
 use numpy::{
@@ -19,14 +21,17 @@ use crate::errors::to_python;
 #[pyfunction]
 #[allow(clippy::needless_pass_by_value, reason = "an argument of Python is owned")]
 pub fn decode_image(py: Python<'_>, data: PyBackedBytes) -> PyResult<Bound<'_, PyArray3<u8>>> {
-    to_array(py, py.detach(|| image::decode(&data)).map_err(to_python)?)
+    to_array(py, py.detach(|| image::decode(&data, &DecodeOptions::default())).map_err(to_python)?)
 }
 
 /// `decode_image_file(path)`: `(H, W, 3)` uint8; an error names the path.
 #[pyfunction]
 #[allow(clippy::needless_pass_by_value, reason = "an argument of Python is owned")]
 pub fn decode_image_file(py: Python<'_>, path: PathBuf) -> PyResult<Bound<'_, PyArray3<u8>>> {
-    let read = || source::read_image(None::<&Path>, &path).and_then(|bytes| image::decode(&bytes));
+    let read = || {
+        source::read_image(None::<&Path>, &path)
+            .and_then(|bytes| image::decode(&bytes, &DecodeOptions::default()))
+    };
     let named = |error: Error| to_python(error.in_image(&path.to_string_lossy()));
     to_array(py, py.detach(read).map_err(named)?)
 }

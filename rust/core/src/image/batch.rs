@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::limits::allocate;
-use super::{ImageConfig, Output, Rgb8, decode, patches_into, values_into};
+use super::{DecodeOptions, ImageConfig, Output, Rgb8, decode, patches_into, values_into};
 use crate::parallel;
 use crate::source::read_image;
 use crate::{Error, Result};
@@ -52,13 +52,15 @@ pub fn process<B: AsRef<[u8]> + Sync>(
         Output::Values => {
             let mut values = allocate(count * config.values_len())?;
             let write = |image: &Rgb8, out: &mut [f32]| values_into(image, config, out);
-            let sizes = each(sources, &mut values, config.values_len(), threads, write)?;
+            let sizes =
+                each(sources, &mut values, config.values_len(), threads, &config.decode, write)?;
             Ok(Batch { pixels: Pixels::Values(values), sizes })
         }
         Output::Patches => {
             let mut patches = allocate(count * config.patches_len())?;
             let write = |image: &Rgb8, out: &mut [u8]| patches_into(image, config, out);
-            let sizes = each(sources, &mut patches, config.patches_len(), threads, write)?;
+            let sizes =
+                each(sources, &mut patches, config.patches_len(), threads, &config.decode, write)?;
             Ok(Batch { pixels: Pixels::Patches(patches), sizes })
         }
     }
@@ -70,11 +72,12 @@ fn each<B: AsRef<[u8]> + Sync, T: Send>(
     out: &mut [T],
     length: usize,
     threads: usize,
+    options: &DecodeOptions,
     write: impl Fn(&Rgb8, &mut [T]) -> Result<()> + Sync,
 ) -> Result<Vec<[i64; 2]>> {
     let items = sources.iter().zip(out.chunks_exact_mut(length)).enumerate().collect();
     let sizes = parallel::map(items, threads, |(index, (source, slot))| {
-        one(source, slot, &write).map_err(|error| named(error, source, index))
+        one(source, slot, options, &write).map_err(|error| named(error, source, index))
     });
     sizes.into_iter().collect()
 }
@@ -82,17 +85,18 @@ fn each<B: AsRef<[u8]> + Sync, T: Send>(
 fn one<B: AsRef<[u8]>, T>(
     source: &Source<B>,
     slot: &mut [T],
+    options: &DecodeOptions,
     write: impl Fn(&Rgb8, &mut [T]) -> Result<()>,
 ) -> Result<[i64; 2]> {
     let decoded;
     let image = match source {
         Source::Pixels(image) => image,
         Source::Bytes(bytes) => {
-            decoded = decode(bytes.as_ref())?;
+            decoded = decode(bytes.as_ref(), options)?;
             &decoded
         }
         Source::File(path) => {
-            decoded = decode(&read_image(None::<&Path>, path)?)?;
+            decoded = decode(&read_image(None::<&Path>, path)?, options)?;
             &decoded
         }
     };

@@ -1,5 +1,6 @@
 //! How a picture becomes model input.
 
+use super::DecodeOptions;
 use crate::{Error, Result};
 
 /// How a picture is fitted into the square.
@@ -55,6 +56,8 @@ pub struct ImageConfig {
     pub mean: [f32; 3],
     /// per channel, of values in 0..1
     pub std: [f32; 3],
+    /// how files become pixels
+    pub decode: DecodeOptions,
 }
 
 impl ImageConfig {
@@ -80,7 +83,7 @@ impl ImageConfig {
         if !std.iter().all(|s| s.is_finite() && *s > 0.0) {
             return wrong(format!("std: got {std:?}, expected positive numbers"));
         }
-        Ok(Self { size, mode, patch_size, mean, std })
+        Ok(Self { size, mode, patch_size, mean, std, decode: DecodeOptions::default() })
     }
 
     /// Image tokens per picture: patches of the grid, without the class token.

@@ -1,7 +1,7 @@
 //! From file bytes to RGB. The kind of a file is told by its first bytes, never by its name.
 
 use super::guard::guarded;
-use super::{Rgb8, jpeg, png};
+use super::{DecodeOptions, Rgb8, jpeg, png};
 use crate::{Error, ImageFault, Result};
 
 const PNG_MAGIC: &[u8] = b"\x89PNG\r\n\x1a\n";
@@ -37,14 +37,14 @@ const TEXTS: [(&str, &str); 6] = [
 /// EXIF rotation and colour profiles are ignored, alpha is dropped.
 ///
 /// # Errors
-/// An `ImageFault` for everything else: other kinds, damage, more than 64 Mi pixels, a side over
-/// 65535 or an aspect over 200:1.
-pub fn decode(bytes: &[u8]) -> Result<Rgb8> {
+/// An `ImageFault` for everything else: other kinds, damage, a side over 65535 pixels, or more than
+/// the limits allow.
+pub fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Rgb8> {
     let decoder = decoder_of(bytes)?;
-    guarded(|| decoder(bytes))
+    guarded(|| decoder(bytes, options))
 }
 
-type Decoder = fn(&[u8]) -> Result<Rgb8>;
+type Decoder = fn(&[u8], &DecodeOptions) -> Result<Rgb8>;
 
 fn decoder_of(bytes: &[u8]) -> Result<Decoder> {
     if bytes.starts_with(b"\xff\xd8\xff") {
@@ -99,7 +99,7 @@ fn hex(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::decode;
+    use super::{DecodeOptions, decode};
 
     #[test]
     fn what_is_not_a_picture_is_named() {
@@ -112,7 +112,8 @@ mod tests {
             (b"GIF89a", "unsupported image: GIF; convert it to JPEG or PNG"),
             (b"\xff\xd8", "truncated JPEG: only 2 bytes"),
         ] {
-            assert_eq!(decode(bytes).map_err(|e| e.to_string()), Err(message.to_owned()));
+            let error = decode(bytes, &DecodeOptions::default()).map_err(|e| e.to_string());
+            assert_eq!(error, Err(message.to_owned()));
         }
     }
 }

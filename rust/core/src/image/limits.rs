@@ -1,25 +1,22 @@
 //! What a header may ask for, checked before anything of that size is allocated.
 
+use super::Limits;
 use crate::{Error, ImageFault, Result};
 
-/// 64 Mi pixels: 192 MiB of RGB.
-const MAX_PIXELS: usize = 64 << 20;
 /// The largest side a JPEG header can express.
 const MAX_SIDE: usize = 65_535;
-/// A longer strip shows a model nothing, and costs other processors gigabytes.
-const MAX_ASPECT: usize = 200;
 
 /// Refuses a picture by its sides in pixels.
-pub(super) fn check_sides(width: usize, height: usize) -> Result<()> {
+pub(super) fn check_sides(width: usize, height: usize, limits: &Limits) -> Result<()> {
     let (short, long) = (width.min(height), width.max(height));
     let why = if short == 0 {
-        "a side is 0"
+        "a side is 0".to_owned()
     } else if long > MAX_SIDE {
-        "a side is over 65535 pixels"
-    } else if long > short * MAX_ASPECT {
-        "the sides differ by more than 200:1"
-    } else if width * height > MAX_PIXELS {
-        "over 64 Mi pixels"
+        format!("a side is over {MAX_SIDE} pixels")
+    } else if long > short.saturating_mul(limits.aspect) {
+        format!("the sides differ by more than {}:1", limits.aspect)
+    } else if width * height > limits.pixels {
+        format!("over {} pixels", limits.pixels)
     } else {
         return Ok(());
     };
@@ -46,15 +43,15 @@ fn out_of_memory(bytes: usize) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use super::check_sides;
+    use super::{Limits, check_sides};
 
     #[test]
     fn sides_are_checked_at_their_borders() {
         for (width, height) in [(1, 1), (200, 1), (1, 200), (8192, 8192), (65_535, 1024)] {
-            assert!(check_sides(width, height).is_ok(), "{width} x {height}");
+            assert!(check_sides(width, height, &Limits::default()).is_ok(), "{width} x {height}");
         }
         for (width, height) in [(0, 1), (201, 1), (1, 201), (8193, 8192), (65_536, 400)] {
-            assert!(check_sides(width, height).is_err(), "{width} x {height}");
+            assert!(check_sides(width, height, &Limits::default()).is_err(), "{width} x {height}");
         }
     }
 }

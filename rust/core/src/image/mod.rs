@@ -8,15 +8,20 @@ mod geometry;
 mod guard;
 mod jpeg;
 mod limits;
+mod options;
 mod output;
 mod png;
 mod resize;
+mod rows;
+pub mod simd;
 mod taps;
 
 pub use batch::{Batch, Pixels, Source, process};
 pub use config::{ImageConfig, Mode, Output};
 pub use decode::decode;
+pub use options::{DecodeOptions, Limits, Png16, Truncated};
 pub use output::{patches_into, values_into};
+pub use rows::Rows;
 
 use crate::Result;
 
@@ -37,7 +42,7 @@ impl Rgb8 {
     /// # Errors
     /// `Argument` if the length does not fit the sides; `Refused` as in [`decode`].
     pub fn new(width: usize, height: usize, pixels: Vec<u8>) -> Result<Self> {
-        limits::check_sides(width, height)?;
+        limits::check_sides(width, height, &Limits::default())?;
         if pixels.len() != width * height * 3 {
             return Err(crate::Error::Argument(format!(
                 "pixels: got {} bytes, expected {width} x {height} x 3",

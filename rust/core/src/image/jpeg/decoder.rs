@@ -12,12 +12,13 @@ use super::segments::Segments;
 use super::upsample::Rows;
 use super::{colour, malformed, truncated, unsupported};
 use crate::Result;
-use crate::image::Rgb8;
 use crate::image::limits::allocate;
+use crate::image::{DecodeOptions, Rgb8};
 
 /// What the markers read so far have set.
 #[derive(Default)]
 pub(super) struct Decoder {
+    options: DecodeOptions,
     quant: [Option<Quant>; 4],
     dc: [Option<Spec>; 4],
     ac: [Option<Spec>; 4],
@@ -30,6 +31,10 @@ pub(super) struct Decoder {
 }
 
 impl Decoder {
+    pub(super) fn new(options: &DecodeOptions) -> Self {
+        Self { options: *options, ..Self::default() }
+    }
+
     /// Decodes a whole file.
     pub(super) fn run(mut self, bytes: &[u8]) -> Result<Rgb8> {
         let mut markers = Markers::new(bytes);
@@ -68,7 +73,7 @@ impl Decoder {
         if self.frame.is_some() {
             return Err(malformed("two frame headers"));
         }
-        self.frame = Some(Frame::read(payload)?);
+        self.frame = Some(Frame::read(payload, &self.options.limits)?);
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use super::{malformed, unsupported};
 use crate::Result;
+use crate::image::Limits;
 use crate::image::limits::check_sides;
 
 /// What the frame header says of one component.
@@ -31,7 +32,7 @@ impl Frame {
     ///
     /// # Errors
     /// `Malformed`, `Refused` for the sides, `Unsupported` for 12 bits.
-    pub(super) fn read(payload: &[u8]) -> Result<Self> {
+    pub(super) fn read(payload: &[u8], limits: &Limits) -> Result<Self> {
         let [precision, h1, h0, w1, w0, count, rest @ ..] = payload else {
             return Err(malformed("the frame header is cut short"));
         };
@@ -43,7 +44,7 @@ impl Frame {
         }
         let width = usize::from(u16::from_be_bytes([*w1, *w0]));
         let height = usize::from(u16::from_be_bytes([*h1, *h0]));
-        check_sides(width, height)?;
+        check_sides(width, height, limits)?;
         let components = rest.chunks_exact(3).map(component).collect::<Result<Vec<_>>>()?;
         let h_max = components.iter().map(|c| c.h).max().unwrap_or(1);
         let v_max = components.iter().map(|c| c.v).max().unwrap_or(1);

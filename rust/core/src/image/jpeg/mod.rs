@@ -19,12 +19,12 @@ mod scan;
 mod segments;
 mod upsample;
 
-use super::Rgb8;
+use super::{DecodeOptions, Rgb8};
 use crate::{Error, ImageFault, Result};
 
 /// Decodes a file that starts with a JPEG start marker.
-pub(super) fn decode(bytes: &[u8]) -> Result<Rgb8> {
-    decoder::Decoder::default().run(bytes)
+pub(super) fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Rgb8> {
+    decoder::Decoder::new(options).run(bytes)
 }
 
 fn malformed(detail: impl Into<String>) -> Error {

@@ -3,6 +3,7 @@
 use super::header::Header;
 use super::{malformed, truncated};
 use crate::Result;
+use crate::image::Limits;
 use crate::image::limits::reserve;
 
 const SIGNATURE: usize = 8;
@@ -30,13 +31,13 @@ struct Chunk<'a> {
 ///
 /// # Errors
 /// `Truncated` if the file ends before its end chunk, `Malformed` for a wrong checksum or order.
-pub(super) fn read(bytes: &[u8]) -> Result<Picture<'_>> {
+pub(super) fn read<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Picture<'a>> {
     let mut rest = &bytes[SIGNATURE..];
     let first = next(&mut rest)?;
     if first.kind != *b"IHDR" {
         return Err(malformed(format!("the first chunk is `{}`", first.kind.escape_ascii())));
     }
-    let header = Header::read(first.payload)?;
+    let header = Header::read(first.payload, limits)?;
     let mut stream = reserve(bytes.len() + IEND.len())?;
     stream.extend_from_slice(&bytes[..SIGNATURE]);
     stream.extend_from_slice(first.whole);

@@ -2,6 +2,7 @@
 
 use super::malformed;
 use crate::Result;
+use crate::image::Limits;
 use crate::image::limits::check_sides;
 
 /// How samples make colours.
@@ -40,7 +41,7 @@ pub(super) struct Header {
 impl Header {
     /// # Errors
     /// `Malformed` for values outside the standard, `Refused` for the sides.
-    pub(super) fn read(payload: &[u8]) -> Result<Self> {
+    pub(super) fn read(payload: &[u8], limits: &Limits) -> Result<Self> {
         let Ok([w3, w2, w1, w0, h3, h2, h1, h0, depth, colour, compression, filter, interlace]) =
             <[u8; 13]>::try_from(payload)
         else {
@@ -48,7 +49,7 @@ impl Header {
         };
         let width = u32::from_be_bytes([w3, w2, w1, w0]) as usize;
         let height = u32::from_be_bytes([h3, h2, h1, h0]) as usize;
-        check_sides(width, height)?;
+        check_sides(width, height, limits)?;
         if compression != 0 || filter != 0 || interlace > 1 {
             return Err(malformed("unknown compression, filter or interlace method"));
         }

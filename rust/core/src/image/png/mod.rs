@@ -14,13 +14,13 @@ use std::io::Cursor;
 use chunks::Picture;
 use samples::Converter;
 
-use super::Rgb8;
 use super::limits::allocate;
+use super::{DecodeOptions, Rgb8};
 use crate::{Error, ImageFault, Result};
 
 /// Decodes a file that starts with the PNG signature.
-pub(super) fn decode(bytes: &[u8]) -> Result<Rgb8> {
-    let picture = chunks::read(bytes)?;
+pub(super) fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Rgb8> {
+    let picture = chunks::read(bytes, &options.limits)?;
     let header = &picture.header;
     let (width, height) = (header.width, header.height);
     let converter = Converter::new(header, picture.palette)?;
