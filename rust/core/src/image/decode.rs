@@ -1,15 +1,72 @@
 //! From file bytes to RGB. The kind of a file is told by its first bytes, never by its name.
 
+use super::exif::{Metadata, turned, turned_size};
 use super::guard::guarded;
-use super::{DecodeOptions, Rgb8, jpeg, png};
+use super::{DecodeOptions, Limits, Rgb8, bmp, gif, jpeg, png, webp};
 use crate::{Error, ImageFault, Result};
 
-const PNG_MAGIC: &[u8] = b"\x89PNG\r\n\x1a\n";
+/// Width and height.
+type Size = (usize, usize);
+
+/// A kind of file that is decoded.
+struct Format {
+    name: &'static str,
+    /// whether the first bytes are those of this kind, as far as there are any
+    starts: fn(&[u8]) -> bool,
+    /// fewest bytes that tell
+    magic: usize,
+    decode: fn(&[u8], &DecodeOptions) -> Result<Rgb8>,
+    /// width and height as stored, from the headers
+    size: fn(&[u8], &Limits) -> Result<Size>,
+    /// what the file says about its orientation, nothing if it is damaged
+    metadata: fn(&[u8]) -> Metadata,
+}
+
+static FORMATS: [Format; 5] = [
+    Format {
+        name: "JPEG",
+        starts: |bytes| agree(bytes, b"\xff\xd8\xff"),
+        magic: 3,
+        decode: jpeg::decode,
+        size: jpeg::size,
+        metadata: jpeg::metadata,
+    },
+    Format {
+        name: "PNG",
+        starts: |bytes| agree(bytes, b"\x89PNG\r\n\x1a\n"),
+        magic: 8,
+        decode: png::decode,
+        size: png::size,
+        metadata: png::metadata,
+    },
+    Format {
+        name: "WebP",
+        starts: |bytes| agree(bytes, b"RIFF") && agree(bytes.get(8..).unwrap_or(b""), b"WEBP"),
+        magic: 12,
+        decode: webp::decode,
+        size: webp::size,
+        metadata: webp::metadata,
+    },
+    Format {
+        name: "GIF",
+        starts: |bytes| agree(bytes, b"GIF8"),
+        magic: 4,
+        decode: gif::decode,
+        size: gif::size,
+        metadata: no_metadata,
+    },
+    Format {
+        name: "BMP",
+        starts: |bytes| agree(bytes, b"BM"),
+        magic: 2,
+        decode: bmp::decode,
+        size: bmp::size,
+        metadata: no_metadata,
+    },
+];
 
 /// First bytes of kinds that are not decoded, and their names.
-const OTHER_KINDS: [(&[u8], &str); 13] = [
-    (b"GIF8", "GIF"),
-    (b"BM", "BMP"),
+const OTHER_KINDS: [(&[u8], &str); 11] = [
     (b"II*\0", "TIFF"),
     (b"MM\0*", "TIFF"),
     (b"II+\0", "TIFF"),
@@ -33,42 +90,69 @@ const TEXTS: [(&str, &str); 6] = [
     ("{", "JSON"),
 ];
 
-/// Decodes a baseline JPEG or a PNG to what Pillow's `Image.open(file).convert("RGB")` gives:
-/// EXIF rotation and colour profiles are ignored, alpha is dropped.
+/// Decodes a JPEG, PNG, WebP, GIF or BMP to what Pillow's `Image.open(file).convert("RGB")` gives: of
+/// an animation the first frame, without alpha and colour profiles. With `exif_rotation`, to what
+/// `ImageOps.exif_transpose(Image.open(file)).convert("RGB")` gives.
 ///
 /// # Errors
 /// An `ImageFault` for everything else: other kinds, damage, a side over 65535 pixels, or more than
 /// the limits allow.
 pub fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Rgb8> {
-    let decoder = decoder_of(bytes)?;
-    guarded(|| decoder(bytes, options))
+    let format = format_of(bytes)?;
+    guarded(|| {
+        let picture = (format.decode)(bytes, options)?;
+        turned(picture, orientation(format, bytes, options))
+    })
 }
 
-type Decoder = fn(&[u8], &DecodeOptions) -> Result<Rgb8>;
+/// Width and height that [`decode`] would give the picture, from the headers alone.
+///
+/// # Errors
+/// As [`decode`], as far as the headers tell.
+pub fn probe(bytes: &[u8], options: &DecodeOptions) -> Result<(usize, usize)> {
+    let format = format_of(bytes)?;
+    guarded(|| {
+        let size = (format.size)(bytes, &options.limits)?;
+        Ok(turned_size(size, orientation(format, bytes, options)))
+    })
+}
 
-fn decoder_of(bytes: &[u8]) -> Result<Decoder> {
-    if bytes.starts_with(b"\xff\xd8\xff") {
-        Ok(jpeg::decode)
-    } else if bytes.starts_with(PNG_MAGIC) {
-        Ok(png::decode)
-    } else {
-        Err(not_decoded(bytes))
+fn orientation(format: &Format, bytes: &[u8], options: &DecodeOptions) -> u8 {
+    if !options.exif_rotation {
+        return 1;
+    }
+    (format.metadata)(bytes).orientation()
+}
+
+fn no_metadata(_: &[u8]) -> Metadata {
+    Metadata::default()
+}
+
+/// Whether one of the two starts with the other.
+fn agree(bytes: &[u8], magic: &[u8]) -> bool {
+    bytes.iter().zip(magic).all(|(byte, expected)| byte == expected)
+}
+
+fn format_of(bytes: &[u8]) -> Result<&'static Format> {
+    let format = FORMATS.iter().find(|format| (format.starts)(bytes));
+    match format {
+        Some(format) if bytes.len() >= format.magic => Ok(format),
+        Some(Format { name: format, .. }) if !bytes.is_empty() => {
+            let detail = format!("only {} bytes", bytes.len());
+            Err(ImageFault::Truncated { format, detail }.into())
+        }
+        _ => Err(not_decoded(bytes)),
     }
 }
 
-/// The most helpful sentence about bytes that are neither JPEG nor PNG.
+/// The most helpful sentence about bytes of no kind that is decoded.
 fn not_decoded(bytes: &[u8]) -> Error {
     if bytes.is_empty() {
         return ImageFault::NotAnImage("empty file".into()).into();
     }
     if let Some(kind) = other_kind(bytes) {
-        return ImageFault::Unsupported(format!("{kind}; convert it to JPEG or PNG")).into();
-    }
-    for (format, magic) in [("JPEG", &b"\xff\xd8\xff"[..]), ("PNG", PNG_MAGIC)] {
-        if magic.starts_with(bytes) {
-            let detail = format!("only {} bytes", bytes.len());
-            return ImageFault::Truncated { format, detail }.into();
-        }
+        let read = FORMATS.each_ref().map(|format| format.name).join(", ");
+        return ImageFault::Unsupported(format!("{kind}, expected one of {read}")).into();
     }
     ImageFault::NotAnImage(match text_kind(bytes) {
         Some(kind) => format!("looks like {kind}"),
@@ -78,9 +162,6 @@ fn not_decoded(bytes: &[u8]) -> Error {
 }
 
 fn other_kind(bytes: &[u8]) -> Option<&'static str> {
-    if bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP") {
-        return Some("WebP");
-    }
     if bytes.get(4..8) == Some(b"ftyp") {
         return Some("AVIF or HEIC");
     }
@@ -108,8 +189,14 @@ mod tests {
             (b"\n <!DOCTYPE html><html>", "not an image: looks like HTML"),
             (b"<svg xmlns=", "not an image: looks like SVG"),
             (b"hello", "not an image: unknown content, first bytes `68 65 6c 6c 6f`"),
-            (b"RIFF\0\0\0\0WEBPVP8 ", "unsupported image: WebP; convert it to JPEG or PNG"),
-            (b"GIF89a", "unsupported image: GIF; convert it to JPEG or PNG"),
+            (b"qoif", "unsupported image: QOI, expected one of JPEG, PNG, WebP, GIF, BMP"),
+            (
+                b"RIFF\0\0\0\0WAVE",
+                "not an image: unknown content, first bytes `52 49 46 46 00 00 00 00`",
+            ),
+            (b"RIFF\0\0\0\0WEBPVP8 ", "malformed WebP: a length of 0"),
+            (b"GIF89a", "truncated GIF: the file ends before its first frame"),
+            (b"B", "truncated BMP: only 1 bytes"),
             (b"\xff\xd8", "truncated JPEG: only 2 bytes"),
         ] {
             let error = decode(bytes, &DecodeOptions::default()).map_err(|e| e.to_string());

@@ -30,6 +30,13 @@ pub(super) fn allocate<T: Clone + Default>(len: usize) -> Result<Vec<T>> {
     Ok(buffer)
 }
 
+/// `len` zero bytes whose pages are touched only when they are written, so that a file that fails
+/// early costs no more than it delivered.
+pub(super) fn zeroed(len: usize) -> Result<Vec<u8>> {
+    reserve::<u8>(len)?; // `vec!` aborts where there is no room
+    Ok(vec![0; len])
+}
+
 /// An empty vector with room for `len` values.
 pub(super) fn reserve<T>(len: usize) -> Result<Vec<T>> {
     let mut buffer = Vec::new();

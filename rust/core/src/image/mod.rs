@@ -2,9 +2,12 @@
 //! `CLIPImageProcessorPil`.
 
 mod batch;
+mod bmp;
 mod config;
 mod decode;
+mod exif;
 mod geometry;
+mod gif;
 mod guard;
 mod jpeg;
 mod limits;
@@ -15,10 +18,11 @@ mod resize;
 mod rows;
 pub mod simd;
 mod taps;
+mod webp;
 
 pub use batch::{Batch, Pixels, Source, process};
 pub use config::{ImageConfig, Mode, Output};
-pub use decode::decode;
+pub use decode::{decode, probe};
 pub use options::{DecodeOptions, Limits, Png16, Truncated};
 pub use output::{patches_into, values_into};
 pub use rows::Rows;

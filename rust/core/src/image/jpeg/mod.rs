@@ -13,11 +13,14 @@ mod decoder;
 mod frame;
 mod huffman;
 mod idct;
+mod info;
 mod markers;
 mod quant;
 mod scan;
 mod segments;
 mod upsample;
+
+pub(super) use info::{metadata, size};
 
 use super::{DecodeOptions, Rgb8};
 use crate::{Error, ImageFault, Result};

@@ -1,14 +1,15 @@
 //! Walking through the chunks of a file.
 
 use super::header::Header;
+use super::stream::Stream;
 use super::{malformed, truncated};
-use crate::Result;
-use crate::image::Limits;
-use crate::image::limits::reserve;
+use crate::image::{DecodeOptions, Truncated};
+use crate::{Error, ImageFault, Result};
 
 const SIGNATURE: usize = 8;
-/// An empty end chunk with its checksum.
-const IEND: &[u8] = b"\0\0\0\0IEND\xae\x42\x60\x82";
+/// Pixel data whose checksums are read beyond what the pixels can need: packed data can only grow by
+/// headers of blocks.
+const SLACK: usize = 1 << 20;
 
 /// What of a file makes the picture.
 pub(super) struct Picture<'a> {
@@ -16,12 +17,13 @@ pub(super) struct Picture<'a> {
     /// bytes of the palette, if there is one
     pub(super) palette: Option<&'a [u8]>,
     /// a PNG of nothing but signature, header, palette, pixel data and end
-    pub(super) stream: Vec<u8>,
+    pub(super) stream: Stream<'a>,
 }
 
-struct Chunk<'a> {
-    kind: [u8; 4],
-    payload: &'a [u8],
+/// One chunk.
+pub(super) struct Chunk<'a> {
+    pub(super) kind: [u8; 4],
+    pub(super) payload: &'a [u8],
     /// length, kind, payload and checksum
     whole: &'a [u8],
 }
@@ -30,24 +32,56 @@ struct Chunk<'a> {
 /// one that was cut or damaged behind its pixels is still a damaged file.
 ///
 /// # Errors
-/// `Truncated` if the file ends before its end chunk, `Malformed` for a wrong checksum or order.
-pub(super) fn read<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Picture<'a>> {
+/// `Truncated` if the file ends before its end chunk, unless that is filled and pixel data were
+/// found; `Malformed` for a wrong checksum or order.
+pub(super) fn read<'a>(bytes: &'a [u8], options: &DecodeOptions) -> Result<Picture<'a>> {
     let mut rest = &bytes[SIGNATURE..];
-    let first = next(&mut rest)?;
+    let first = header_chunk(&mut rest)?;
+    let header = Header::read(first.payload, &options.limits)?;
+    let mut head = bytes[..SIGNATURE].to_vec();
+    head.extend_from_slice(first.whole);
+    let palette = before_pixels(&mut rest, &header, &mut head)?;
+    match check_to_end(rest, header.packed_bytes() + SLACK) {
+        Err(Error::Image(ImageFault::Truncated { .. })) if options.truncated == Truncated::Fill => {
+        }
+        checked => checked?,
+    }
+    Ok(Picture { header, palette, stream: Stream::new(head, pixel_run(rest)) })
+}
+
+/// Takes the first chunk.
+pub(super) fn header_chunk<'a>(rest: &mut &'a [u8]) -> Result<Chunk<'a>> {
+    let first = next(rest)?;
     if first.kind != *b"IHDR" {
         return Err(malformed(format!("the first chunk is `{}`", first.kind.escape_ascii())));
     }
-    let header = Header::read(first.payload, limits)?;
-    let mut stream = reserve(bytes.len() + IEND.len())?;
-    stream.extend_from_slice(&bytes[..SIGNATURE]);
-    stream.extend_from_slice(first.whole);
-    let palette = before_pixels(&mut rest, &header, &mut stream)?;
+    Ok(first)
+}
+
+/// The chunks of pixel data that `file` starts with, without a look into them.
+fn pixel_run(file: &[u8]) -> &[u8] {
+    let mut rest = file;
+    while let Some((length, chunk)) = rest.split_first_chunk()
+        && chunk.starts_with(b"IDAT")
+    {
+        let length = u32::from_be_bytes(*length) as usize;
+        rest = chunk.get(length + 8..).unwrap_or_default();
+    }
+    &file[..file.len() - rest.len()]
+}
+
+/// Checks all chunks up to the end chunk, but reads no more than `most` bytes of pixel data.
+fn check_to_end(mut rest: &[u8], most: usize) -> Result<()> {
+    let pixels = rest.len();
     while rest.get(4..8) == Some(b"IDAT") {
-        stream.extend_from_slice(next(&mut rest)?.whole);
+        if pixels - rest.len() < most {
+            next(&mut rest)?;
+        } else {
+            split(&mut rest)?;
+        }
     }
     while next(&mut rest)?.kind != *b"IEND" {}
-    stream.extend_from_slice(IEND);
-    Ok(Picture { header, palette, stream })
+    Ok(())
 }
 
 /// Passes over the chunks up to the pixel data; the palette comes back and goes into `stream`.
@@ -89,19 +123,28 @@ fn check_first_frame(payload: &[u8], header: &Header) -> Result<()> {
 
 /// Takes the next chunk and checks it.
 fn next<'a>(rest: &mut &'a [u8]) -> Result<Chunk<'a>> {
-    let file = *rest;
-    let ends_early = || truncated("the file ends inside a chunk");
-    let length = file.first_chunk().map(|four| u32::from_be_bytes(*four)).ok_or_else(ends_early)?;
-    let kind: [u8; 4] = *file.get(4..).and_then(|f| f.first_chunk()).ok_or_else(ends_early)?;
+    let chunk = split(rest)?;
+    let Chunk { kind, whole, .. } = chunk;
+    let (named, checksum) = whole.split_last_chunk().unwrap_or((&[], &[0; 4]));
     if !kind.iter().all(u8::is_ascii_alphabetic) {
         return Err(malformed(format!("chunk name `{}`", kind.escape_ascii())));
     }
-    let end = length as usize + 8;
-    let checksum =
-        file.get(end..end + 4).and_then(|four| four.first_chunk()).ok_or_else(ends_early)?;
-    if crc32fast::hash(&file[4..end]) != u32::from_be_bytes(*checksum) {
+    if crc32fast::hash(&named[4..]) != u32::from_be_bytes(*checksum) {
         return Err(malformed(format!("wrong checksum of chunk `{}`", kind.escape_ascii())));
     }
-    *rest = &file[end + 4..];
-    Ok(Chunk { kind, payload: &file[8..end], whole: &file[..end + 4] })
+    Ok(chunk)
+}
+
+/// Takes the next chunk unread.
+pub(super) fn split<'a>(rest: &mut &'a [u8]) -> Result<Chunk<'a>> {
+    let file = *rest;
+    let chunk = || {
+        let length = u32::from_be_bytes(*file.first_chunk()?) as usize;
+        let kind = *file.get(4..)?.first_chunk()?;
+        let (whole, after) = file.split_at_checked(length + 12)?;
+        Some((Chunk { kind, payload: &whole[8..length + 8], whole }, after))
+    };
+    let (chunk, after) = chunk().ok_or_else(|| truncated("the file ends inside a chunk"))?;
+    *rest = after;
+    Ok(chunk)
 }

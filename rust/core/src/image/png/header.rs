@@ -63,4 +63,10 @@ impl Header {
         };
         Ok(Self { width, height, depth, colour, interlaced: interlace == 1 })
     }
+
+    /// Bytes of the samples before they were packed, without the filter bytes of the rows.
+    pub(super) fn packed_bytes(&self) -> usize {
+        let bits = self.colour.channels() * usize::from(self.depth);
+        (self.width * bits).div_ceil(8) * self.height
+    }
 }

@@ -1,5 +1,5 @@
 //! PNG to RGB by the rules of Pillow's `convert("RGB")`: alpha and transparency are dropped, 16-bit
-//! gray is cut at 255, other 16-bit samples give their high byte. An APNG gives its first frame.
+//! gray is cut at 255 if nothing else is asked for, other 16-bit samples give their high byte. An APNG gives its first frame.
 //!
 //! The `png` crate inflates and unfilters. What it sees is a picture rebuilt from the chunks that
 //! carry pixels: text, profiles and animations are passed over unread, so none of them can blow up.
@@ -7,57 +7,72 @@
 mod adam7;
 mod chunks;
 mod header;
+mod info;
 mod samples;
-
-use std::io::Cursor;
+mod stream;
 
 use chunks::Picture;
+use header::Header;
+pub(super) use info::{metadata, size};
 use samples::Converter;
+use stream::Stream;
 
 use super::limits::allocate;
-use super::{DecodeOptions, Rgb8};
+use super::{DecodeOptions, Rgb8, Truncated};
 use crate::{Error, ImageFault, Result};
 
 /// Decodes a file that starts with the PNG signature.
 pub(super) fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Rgb8> {
-    let picture = chunks::read(bytes, &options.limits)?;
-    let header = &picture.header;
-    let (width, height) = (header.width, header.height);
-    let converter = Converter::new(header, picture.palette)?;
-    check_length(&picture)?;
+    let picture = chunks::read(bytes, options)?;
+    let (width, height) = (picture.header.width, picture.header.height);
+    let converter = Converter::new(&picture.header, picture.palette, options.png16)?;
+    let fill = options.truncated == Truncated::Fill;
+    if !fill {
+        check_length(&picture)?;
+    }
     let mut pixels = allocate(width * height * 3)?;
-    let mut reader = open(&picture)?;
-    if header.interlaced {
+    if fill {
+        converter.fill_blank(&mut pixels)?;
+    }
+    match read_rows(picture, &converter, &mut pixels) {
+        Err(Error::Image(ImageFault::Truncated { .. })) if fill => {}
+        read => read?,
+    }
+    Ok(Rgb8 { width, height, pixels })
+}
+
+fn read_rows(picture: Picture<'_>, converter: &Converter, pixels: &mut [u8]) -> Result<()> {
+    let Header { width, height, interlaced, .. } = picture.header;
+    let mut reader = open(picture.stream)?;
+    if interlaced {
         for row in adam7::rows(width, height) {
             let packed = next_row(&mut reader)?;
-            row.scatter(&converter.row(packed, row.width)?, &mut pixels, width);
+            row.scatter(&converter.row(packed, row.width)?, pixels, width);
         }
     } else {
         for out in pixels.chunks_exact_mut(width * 3) {
             converter.row_into(next_row(&mut reader)?, out)?;
         }
     }
-    Ok(Rgb8 { width, height, pixels })
+    Ok(())
 }
 
 /// Fails before anything is allocated if the data cannot hold the picture: deflate shrinks to a
 /// 1032nd at best.
 fn check_length(picture: &Picture<'_>) -> Result<()> {
-    let Picture { header, stream, .. } = picture;
-    let bits = header.colour.channels() * usize::from(header.depth);
-    if stream.len() * 1032 < (header.width * bits).div_ceil(8) * header.height {
+    if picture.stream.pixel_bytes() * 1032 < picture.header.packed_bytes() {
         return Err(truncated("too few pixel data for its size"));
     }
     Ok(())
 }
 
-type Reader<'a> = png::Reader<Cursor<&'a [u8]>>;
+type Reader<'a> = png::Reader<Stream<'a>>;
 
-fn open<'a>(picture: &'a Picture<'_>) -> Result<Reader<'a>> {
+fn open(stream: Stream<'_>) -> Result<Reader<'_>> {
     let mut options = png::DecodeOptions::default();
     options.set_ignore_adler32(false);
-    options.set_ignore_crc(true); // checked while the stream was built
-    let mut decoder = png::Decoder::new_with_options(Cursor::new(&picture.stream[..]), options);
+    options.set_ignore_crc(true); // checked while the chunks were followed
+    let mut decoder = png::Decoder::new_with_options(stream, options);
     decoder.set_transformations(png::Transformations::IDENTITY);
     decoder.read_info().map_err(|error| in_stream(&error))
 }

@@ -3,11 +3,14 @@
 use super::header::{Colour, Header};
 use super::malformed;
 use crate::Result;
+use crate::image::Png16;
 
 /// Converts the rows of one picture.
 pub(super) struct Converter {
     depth: u8,
     colour: Colour,
+    /// what becomes of 16-bit gray
+    wide: Png16,
     /// RGB of each sample value below 256, for gray and palette pictures
     table: Vec<[u8; 3]>,
 }
@@ -15,13 +18,13 @@ pub(super) struct Converter {
 impl Converter {
     /// # Errors
     /// `Malformed` if a palette picture has no usable palette.
-    pub(super) fn new(header: &Header, palette: Option<&[u8]>) -> Result<Self> {
+    pub(super) fn new(header: &Header, palette: Option<&[u8]>, wide: Png16) -> Result<Self> {
         let table = match (header.colour, palette) {
             (Colour::Palette, Some(bytes)) => palette_table(bytes)?,
             (Colour::Palette, None) => return Err(malformed("no palette")),
             _ => gray_table(header.depth),
         };
-        Ok(Self { depth: header.depth, colour: header.colour, table })
+        Ok(Self { depth: header.depth, colour: header.colour, wide, table })
     }
 
     /// RGB of a row of `width` pixels.
@@ -39,13 +42,13 @@ impl Converter {
         let channels = self.colour.channels();
         let pixels = out.chunks_exact_mut(3);
         match (self.colour, self.depth) {
-            (Colour::Gray, 16) => {
+            (Colour::Gray, 16) if self.wide == Png16::Clip => {
                 for (pixel, wide) in pixels.zip(packed.chunks_exact(2)) {
                     // Pillow cuts where a viewer would scale.
                     pixel.fill(if wide[0] > 0 { 255 } else { wide[1] });
                 }
             }
-            (Colour::GrayAlpha, depth) => {
+            (Colour::GrayAlpha, depth) | (Colour::Gray, depth @ 16) => {
                 let step = channels * usize::from(depth / 8);
                 for (pixel, samples) in pixels.zip(packed.chunks_exact(step)) {
                     pixel.fill(samples[0]);
@@ -63,6 +66,13 @@ impl Converter {
             }
             (Colour::Gray | Colour::Palette, _) => self.look_up(packed, out)?,
         }
+        Ok(())
+    }
+
+    /// Fills a picture with what samples of zero mean.
+    pub(super) fn fill_blank(&self, picture: &mut [u8]) -> Result<()> {
+        let pixels = picture.as_chunks_mut().0;
+        pixels.fill(*self.row(&[0; 8], 1)?.first_chunk().unwrap_or(&[0; 3]));
         Ok(())
     }
 
