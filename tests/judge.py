@@ -1,0 +1,156 @@
+"""A child process that decodes and prepares the files it is given, on one path of the processor.
+
+It answers each file before it reads the next, so that whoever asks knows which file ended it.
+A file comes as its length (4 bytes) and which setting prepares it (1 byte), then its bytes; the
+answer is a line of JSON. After the last file one more line tells the peak of the memory.
+
+    LLAVA_FAST_CPU=scalar python -m tests.judge
+"""
+
+import hashlib
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from llava_fast import ImageConfig, ImageError, ImageProcessor, decode_image
+
+VARIABLE = "LLAVA_FAST_CPU"
+ROOT = Path(__file__).resolve().parent.parent
+
+CONFIGS = (
+    ImageConfig(size=28, mode="crop"),
+    ImageConfig(size=56, mode="pad", output="pixel_patches"),
+    ImageConfig(size=336, mode="crop", output="pixel_patches"),
+    ImageConfig(size=30, mode="pad"),
+)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of one file."""
+
+    digest: str | None
+    """of the pixels and their shape; None if the file was refused"""
+    prepared: str | None
+    """of the model input"""
+    error: str | None
+    """the message of the refusal"""
+    cpu: float
+    """seconds of processor time"""
+
+
+def digest(array: np.ndarray) -> str:
+    """Tells arrays of other shapes or values apart."""
+    shape = str(array.shape).encode()
+    return hashlib.blake2b(
+        shape + np.ascontiguousarray(array).tobytes(), digest_size=12
+    ).hexdigest()
+
+
+class Judge:
+    """The parent's side of a child on one path."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        command = [sys.executable, "-m", "tests.judge"]
+        self._child = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=os.environ | {VARIABLE: path},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+
+    def ask(self, data: bytes, name: str, setting: int = 0) -> Verdict:
+        """Fails if the child dies of the file, or if an exception but `ImageError` came out."""
+        child = self._child
+        try:
+            child.stdin.write(len(data).to_bytes(4, "little") + bytes([setting]) + data)
+            child.stdin.flush()
+            line = child.stdout.readline()
+        except BrokenPipeError:
+            line = b""
+        if not line:
+            raise AssertionError(f"{self.path}: {name} ended the process with {child.wait()}")
+        answer = json.loads(line)
+        assert "escaped" not in answer, f"{self.path}: {name}: {answer['escaped']}"
+        return Verdict(**answer)
+
+    def close(self) -> int:
+        """The peak of the child's resident memory in bytes."""
+        out, _ = self._child.communicate(timeout=60)
+        assert self._child.returncode == 0
+        return json.loads(out)["peak"]
+
+    def __enter__(self) -> "Judge":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._child.kill()
+        self._child.communicate()
+
+
+def paths() -> list[str]:
+    """The paths that this machine's processor has, simplest first."""
+    code = "import llava_fast as l; l.decode_image(open({!r}, 'rb').read())".format(
+        str(ROOT / "tests/data/pictures/gray.jpg")
+    )
+
+    def works(path: str) -> bool:
+        env = os.environ | {VARIABLE: path}
+        child = subprocess.run([sys.executable, "-c", code], env=env, cwd=ROOT, capture_output=True)
+        return child.returncode == 0
+
+    return ["scalar", *(path for path in ("avx2", "avx512") if works(path))]
+
+
+def main(source: BinaryIO) -> None:
+    """Answers until the source ends."""
+    processors = [ImageProcessor(config, num_threads=1) for config in CONFIGS]
+    while head := source.read(5):
+        data = source.read(int.from_bytes(head[:4], "little"))
+        _say(_answer(data, processors[head[4] % len(processors)]))
+    _say({"peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024})
+
+
+def _answer(data: bytes, processor: ImageProcessor) -> dict[str, Any]:
+    start = time.process_time()
+    pixels = prepared = error = None
+    try:
+        pixels = decode_image(data)
+    except ImageError as refusal:
+        error = str(refusal)
+    except BaseException as escaped:
+        return {"escaped": repr(escaped)}
+    try:
+        batch = processor([data], "np")
+        prepared = np.concatenate([np.ravel(v).view(np.uint8) for v in batch.values()])
+    except ImageError as refusal:
+        if str(refusal) != f"image `images[0]`: {error}":
+            return {"escaped": f"prepared as `{refusal}`, decoded as `{error}`"}
+    except BaseException as escaped:
+        return {"escaped": repr(escaped)}
+    cpu = time.process_time() - start
+    return {
+        "digest": None if pixels is None else digest(pixels),
+        "prepared": None if prepared is None else digest(prepared),
+        "error": error,
+        "cpu": cpu,
+    }
+
+
+def _say(answer: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(answer) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main(sys.stdin.buffer)
