@@ -19,6 +19,20 @@ def pillow_rgb(source: bytes | Path) -> np.ndarray:
             return np.asarray(picture.convert("RGB"))
 
 
+def pixels_only(data: bytes) -> bytes:
+    """A PNG with nothing but its picture: Pillow also reads texts, profiles and further animation
+    frames, and gives up over a large or damaged one; ours passes over them."""
+    if not data.startswith(b"\x89PNG"):
+        return data
+    kept, at = data[:8], 8
+    while at < len(data):
+        end = at + 12 + int.from_bytes(data[at : at + 4], "big")
+        if data[at + 4 : at + 8] in (b"IHDR", b"PLTE", b"IDAT", b"IEND"):
+            kept += data[at:end]
+        at = end
+    return kept
+
+
 def padded(picture: Image.Image) -> Image.Image:
     """LLaVA's `expand2square` with the CLIP mean colour."""
     side = max(picture.size)

@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.judge import Judge, Verdict, digest, paths
 from tests.mutants import mutant
 from tests.picture_seeds import SUFFIXES, seeds
-from tests.pillow_oracle import pillow_rgb
+from tests.pillow_oracle import pillow_rgb, pixels_only
 from tests.scale import scaled
 
 MUTANTS = 200_000
@@ -87,17 +87,3 @@ def judged(data: bytes, verdicts: tuple[Verdict, ...]) -> str:
     except Exception as error:
         return f"only ours, Pillow says {type(error).__name__}: {error}"
     return "equal" if digest(theirs) == first.digest else "different pixels"
-
-
-def pixels_only(data: bytes) -> bytes:
-    """A PNG with nothing but its picture: Pillow also reads texts, profiles and further animation
-    frames, and gives up over a large or damaged one; ours passes over them."""
-    if not data.startswith(b"\x89PNG"):
-        return data
-    kept, at = data[:8], 8
-    while at < len(data):
-        end = at + 12 + int.from_bytes(data[at : at + 4], "big")
-        if data[at + 4 : at + 8] in (b"IHDR", b"PLTE", b"IDAT", b"IEND"):
-            kept += data[at:end]
-        at = end
-    return kept
