@@ -16,11 +16,13 @@ COMPILE := $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --g
 	--no-emit-index-url --no-annotate --no-header pyproject.toml
 
 # The parts of `make test-long`: the tests, as tests/test_NAME.py, whose campaigns follow the scale.
-PART_images := bad_pictures decode hostile images
+PART_images := bad_pictures decode generated_jpegs hostile images
 PART_text := encode records text
 PART_loader := bad_samples batches data_resume loader_contract plan threads
 PART_models := checkpoint files generate hostile_models language llava ops packed_model streaming vision
 PART_training := backbones default report resume run training world
+# Needs a C++ compiler, and an hour of its own: not among `all`.
+PART_fuzz := fuzz
 PART_all := $(foreach part,images text loader models training,$(PART_$(part)))
 LONG := $(patsubst %,tests/test_%.py,$(PART_$(PART)))
 
@@ -48,8 +50,8 @@ test: build .venv/.test ## everything CI runs: cargo test, then pytest tests/
 	cargo test --workspace --release --locked --quiet
 	$(TEST_ENV) LLAVA_FAST_TEST_SCALE=$(SCALE) $(PY) -m pytest tests -n $(WORKERS) --dist loadfile -q
 
-test-long: build .venv/.test ## the campaigns at full size: PART=images|text|loader|models|training|all
-	@test -n "$(LONG)" || { echo "no part \`$(PART)\`: images, text, loader, models, training or all"; exit 2; }
+test-long: build .venv/.test ## the campaigns at full size: PART=images|text|loader|models|training|all|fuzz
+	@test -n "$(LONG)" || { echo "no part \`$(PART)\`: images, text, loader, models, training, all or fuzz"; exit 2; }
 	$(TEST_ENV) LLAVA_FAST_TEST_SCALE=1 $(PY) -m pytest $(LONG) \
 		-n $(WORKERS) --dist loadfile -q --durations=10
 

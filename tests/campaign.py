@@ -1,0 +1,96 @@
+"""Files judged on every path of the processor and compared with Pillow, in batches."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from tests.judge import Judge, Verdict, digest, paths
+from tests.pillow_oracle import pillow_rgb, pixels_only
+
+BATCH = 64
+# So many culprits are enough.
+ENOUGH = 20
+PEAK = 400 * 2**20
+SLOWEST = 1.0
+
+
+@dataclass(frozen=True)
+class File:
+    """Something to judge."""
+
+    name: str
+    kind: str
+    data: bytes
+
+
+@dataclass
+class Outcomes:
+    """What became of many files."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    """by kind and outcome"""
+    culprits: list[str] = field(default_factory=list)
+    slowest: float = 0.0
+    peak: int = 0
+
+    def check(self, folder: Path) -> None:
+        """No culprit, and within the limits of time and memory."""
+        print(f"{dict(self.counts)}, slowest {self.slowest:.3f} s, peak {self.peak >> 20} MiB")
+        assert not self.culprits, "\n".join([str(folder), *self.culprits])
+        assert self.peak <= PEAK
+        assert self.slowest <= SLOWEST
+
+
+def campaign(files: Iterable[File], folder: Path) -> Outcomes:
+    """Judges all files; the first culprits are left in the folder."""
+    outcomes = Outcomes()
+    with ExitStack() as stack:
+        judges = [stack.enter_context(Judge(path)) for path in paths()]
+        pool = stack.enter_context(ThreadPoolExecutor(len(judges)))
+        for batch in _batches(files):
+            asked = [pool.submit(_ask_all, judge, batch) for judge in judges]
+            verdicts = zip(*(answer.result() for answer in asked), strict=True)
+            for file, judged in zip(batch, verdicts, strict=True):
+                _count(outcomes, file, judged, folder)
+            if len(outcomes.culprits) >= ENOUGH:
+                return outcomes
+        outcomes.peak = max(judge.close() for judge in judges)
+    return outcomes
+
+
+def _batches(files: Iterable[File]) -> Iterator[list[File]]:
+    rest = iter(files)
+    while batch := list(islice(rest, BATCH)):
+        yield batch
+
+
+def _ask_all(judge: Judge, files: list[File]) -> list[Verdict]:
+    return [judge.ask(file.data, file.name, index) for index, file in enumerate(files)]
+
+
+def _count(outcomes: Outcomes, file: File, verdicts: tuple[Verdict, ...], folder: Path) -> None:
+    outcome = outcome_of(file.data, verdicts)
+    if outcome not in ("refused", "equal"):
+        (folder / f"{file.name.replace(' ', '-')}.{file.kind}").write_bytes(file.data)
+        outcomes.culprits.append(f"{file.name} ({file.kind}): {outcome}")
+        outcome = "wrong"
+    outcomes.counts[f"{file.kind} {outcome}"] += 1
+    outcomes.slowest = max(outcomes.slowest, *(verdict.cpu for verdict in verdicts))
+
+
+def outcome_of(data: bytes, verdicts: tuple[Verdict, ...]) -> str:
+    """How the paths compare with each other, and their pixels with Pillow's."""
+    first = verdicts[0]
+    if len({(verdict.digest, verdict.prepared, verdict.error) for verdict in verdicts}) > 1:
+        return f"the paths differ: {verdicts}"
+    if first.error is not None:
+        return first.error if "panicked" in first.error else "refused"
+    try:
+        theirs = pillow_rgb(pixels_only(data))
+    except Exception as error:
+        return f"only ours, Pillow says {type(error).__name__}: {error}"
+    return "equal" if digest(theirs) == first.digest else "different pixels"
