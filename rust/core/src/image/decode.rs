@@ -117,31 +117,13 @@ pub fn probe(bytes: &[u8], options: &DecodeOptions) -> Result<(usize, usize)> {
     })
 }
 
-fn orientation(format: &Format, bytes: &[u8], options: &DecodeOptions) -> u8 {
-    if !options.exif_rotation {
-        return 1;
-    }
-    (format.metadata)(bytes).orientation()
-}
-
-fn no_metadata(_: &[u8]) -> Metadata {
-    Metadata::default()
-}
-
-/// Whether one of the two starts with the other.
-fn agree(bytes: &[u8], magic: &[u8]) -> bool {
-    bytes.iter().zip(magic).all(|(byte, expected)| byte == expected)
-}
-
-fn format_of(bytes: &[u8]) -> Result<&'static Format> {
-    let format = FORMATS.iter().find(|format| (format.starts)(bytes));
-    match format {
-        Some(format) if bytes.len() >= format.magic => Ok(format),
-        Some(Format { name: format, .. }) if !bytes.is_empty() => {
-            let detail = format!("only {} bytes", bytes.len());
-            Err(ImageFault::Truncated { format, detail }.into())
-        }
-        _ => Err(not_decoded(bytes)),
+fn decoder_of(bytes: &[u8]) -> Result<Decoder> {
+    if bytes.starts_with(b"\xff\xd8\xff") {
+        Ok(|bytes, options| jpeg::open(bytes, options)?.into_rgb())
+    } else if bytes.starts_with(PNG_MAGIC) {
+        Ok(png::decode)
+    } else {
+        Err(not_decoded(bytes))
     }
 }
 

@@ -16,6 +16,7 @@ mod output;
 mod png;
 mod resize;
 mod rows;
+mod scratch;
 pub mod simd;
 mod taps;
 mod webp;

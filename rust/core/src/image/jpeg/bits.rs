@@ -19,15 +19,15 @@ impl<'a> Bits<'a> {
     }
 
     /// Fills the buffer to at least 56 valid bits.
-    #[inline]
+    #[inline(always)]
     pub(super) fn refill(&mut self) {
         let next = match self.bytes.get(self.at..).and_then(|rest| rest.first_chunk()) {
             Some(eight) => u64::from_be_bytes(*eight),
             None => self.last_bytes(),
         };
         // Bits beyond `valid` are the same bytes again next time, so or-ing them twice is harmless.
-        self.buffer |= next >> self.valid;
-        self.at += ((63 - self.valid) >> 3) as usize;
+        self.buffer |= next >> (self.valid & 63);
+        self.at = self.at.wrapping_add(((63_u32.wrapping_sub(self.valid)) >> 3) as usize);
         self.valid |= 0x38; // 56, and what was there below eight
     }
 
@@ -41,42 +41,62 @@ impl<'a> Bits<'a> {
     }
 
     /// The next `count` (1..=32) bits without taking them.
-    #[inline]
+    #[inline(always)]
     pub(super) fn peek(&self, count: u32) -> u32 {
         (self.buffer >> (64 - count)) as u32
     }
 
     /// Takes `count` bits, at most as many as are valid.
-    #[inline]
+    #[inline(always)]
     pub(super) fn drop(&mut self, count: u32) {
         debug_assert!(count <= self.valid, "took {count} bits of {}", self.valid);
-        self.buffer <<= count;
+        self.buffer <<= count & 63;
         self.valid = self.valid.wrapping_sub(count);
     }
 
     /// Takes a magnitude of `size` (1..=15) bits as the standard's EXTEND reads it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn magnitude(&mut self, size: u32) -> i32 {
         let value = self.peek(size) as i32;
         self.drop(size);
         extend(value, size)
     }
 
+    /// The magnitude of `size` (0..=15) bits behind a code of `length` bits, as a signed number;
+    /// nothing is taken. Without a branch: whether a value is negative is as good as random.
+    #[inline(always)]
+    pub(super) fn value_behind(&self, length: u32, size: u32) -> i16 {
+        let rest = self.buffer << (length & 63);
+        // In two steps, because a shift by 64 is none.
+        let magnitude = (rest >> 1) >> (63 - (size & 15));
+        let negative = (!rest as i64 >> 63) as i32;
+        (magnitude as i32).wrapping_add(negative & 1_i32.wrapping_sub(1 << (size & 15))) as i16
+    }
+
+    /// Gives back `count` bits, which may have left the buffer.
+    #[inline(always)]
+    pub(super) fn give_back(&mut self, count: u32) {
+        let taken = self.consumed() - count as usize;
+        (self.at, self.buffer, self.valid) = (taken / 8, 0, 0);
+        self.refill();
+        self.drop(taken as u32 % 8);
+    }
+
     /// Whether more bits were taken than the segment has.
-    #[inline]
+    #[inline(always)]
     pub(super) fn overrun(&self) -> bool {
         self.consumed() > self.bytes.len() * 8
     }
 
     /// Bits taken so far.
-    #[inline]
+    #[inline(always)]
     fn consumed(&self) -> usize {
         self.at * 8 - self.valid as usize
     }
 }
 
 /// A `size`-bit magnitude as a signed number: the lower half of the range is negative.
-#[inline]
+#[inline(always)]
 pub(super) fn extend(value: i32, size: u32) -> i32 {
     let half = 1_i32 << (size - 1);
     if value < half { value + 1 - half * 2 } else { value }

@@ -1,14 +1,32 @@
 //! `YCbCr` to RGB.
 
-/// Converts one row; `out` holds three bytes per sample of `y`, `cb` and `cr` are at least as long.
-pub(super) fn convert_row(y: &[u8], cb: &[u8], cr: &[u8], out: &mut [u8]) {
-    const STEP: usize = 16;
-    let whole = y.len() / STEP * STEP;
-    let chroma = cb.chunks_exact(STEP).zip(cr.chunks_exact(STEP));
-    for ((y, (cb, cr)), out) in y.chunks_exact(STEP).zip(chroma).zip(out.chunks_exact_mut(3 * STEP))
+use crate::image::simd::Path;
+use crate::image::simd::jpeg_colour::{self, STEP};
+
+/// Converts one row of as many pixels as `out` has; the others are readable up to a multiple of
+/// [`STEP`] samples.
+pub(super) fn convert_row(path: Path, y: &[u8], cb: &[u8], cr: &[u8], out: &mut [u8]) {
+    let left = jpeg_colour::convert(path, y, cb, cr, out);
+    let done = out.len() / 3 - left;
+    let (y, cb, cr, out) = (&y[done..], &cb[done..], &cr[done..], &mut out[3 * done..]);
+    if left == 0 || path == Path::Scalar {
+        return scalar_row(&y[..left], cb, cr, out);
+    }
+    // One more step, into a buffer that takes the pixels beyond the row as well.
+    let mut step = [0; 3 * STEP];
+    jpeg_colour::convert(path, y, cb, cr, &mut step);
+    out.copy_from_slice(&step[..3 * left]);
+}
+
+fn scalar_row(y: &[u8], cb: &[u8], cr: &[u8], out: &mut [u8]) {
+    const GROUP: usize = 16;
+    let whole = y.len() / GROUP * GROUP;
+    let chroma = cb.chunks_exact(GROUP).zip(cr.chunks_exact(GROUP));
+    for ((y, (cb, cr)), out) in
+        y.chunks_exact(GROUP).zip(chroma).zip(out.chunks_exact_mut(3 * GROUP))
     {
-        let (mut r, mut g, mut b) = ([0; STEP], [0; STEP], [0; STEP]);
-        for i in 0..STEP {
+        let (mut r, mut g, mut b) = ([0; GROUP], [0; GROUP], [0; GROUP]);
+        for i in 0..GROUP {
             [r[i], g[i], b[i]] = rgb(y[i], cb[i], cr[i]);
         }
         for (i, pixel) in out.chunks_exact_mut(3).enumerate() {
@@ -44,7 +62,7 @@ fn rgb(y: u8, cb: u8, cr: u8) -> [u8; 3] {
 
 #[cfg(test)]
 mod tests {
-    use super::{convert_row, rgb};
+    use super::{Path, STEP, convert_row, rgb};
 
     /// libjpeg's four look-up tables.
     fn by_tables(y: u8, cb: u8, cr: u8) -> [u8; 3] {
@@ -69,15 +87,18 @@ mod tests {
     }
 
     #[test]
-    fn a_row_of_any_width() {
-        for width in 0..50_u8 {
-            let y: Vec<u8> = (0..width).collect();
-            let cb: Vec<u8> = (0..=width).map(|x| x * 5).collect();
-            let cr: Vec<u8> = (0..=width).map(|x| 255 - x * 3).collect();
-            let mut out = vec![0; 3 * y.len()];
-            convert_row(&y, &cb, &cr, &mut out);
-            for (i, pixel) in out.chunks_exact(3).enumerate() {
-                assert_eq!(pixel, rgb(y[i], cb[i], cr[i]));
+    fn a_row_of_any_width_on_every_path() {
+        for path in Path::ALL.into_iter().filter(|path| path.available()) {
+            for width in 1..300_usize {
+                let row = |step: usize| -> Vec<u8> {
+                    (0..width.next_multiple_of(STEP)).map(|x| (x * step + x * x) as u8).collect()
+                };
+                let (y, cb, cr) = (row(7), row(101), row(53));
+                let mut out = vec![0; 3 * width];
+                convert_row(path, &y, &cb, &cr, &mut out);
+                for (i, pixel) in out.chunks_exact(3).enumerate() {
+                    assert_eq!(pixel, rgb(y[i], cb[i], cr[i]), "{path:?}, {i} of {width}");
+                }
             }
         }
     }

@@ -2,7 +2,10 @@
 
 use super::frame::{ComponentHeader, Frame};
 use crate::Result;
-use crate::image::limits::allocate;
+use crate::image::scratch;
+
+/// Rows of samples start this far apart, or a multiple: vector code reads and writes whole steps.
+const STEP: usize = 64;
 
 /// One component: its place in the frame and its decoded samples.
 pub(super) struct Component {
@@ -22,29 +25,36 @@ pub(super) struct Component {
 impl Component {
     pub(super) fn new(frame: &Frame, header: &ComponentHeader) -> Result<Self> {
         let (columns, rows) = frame.units();
-        let stride = columns * header.h * 8;
+        let stride = (columns * header.h * 8).next_multiple_of(STEP);
         Ok(Self {
             ratio: frame.ratio(header).unwrap_or((1, 1)),
             width: (frame.width * header.h).div_ceil(frame.h_max),
             height: (frame.height * header.v).div_ceil(frame.v_max),
-            samples: allocate(stride * rows * header.v * 8)?,
+            samples: scratch::take(stride * rows * header.v * 8)?,
             stride,
             done: false,
             header: header.clone(),
         })
     }
 
-    /// Writes an 8 x 8 block at block coordinates.
-    #[inline]
-    pub(super) fn put(&mut self, column: usize, row: usize, block: &[[u8; 8]; 8]) {
-        let start = (row * self.stride + column) * 8;
-        for (samples, line) in self.samples[start..].chunks_mut(self.stride).zip(block) {
-            samples[..8].copy_from_slice(line);
-        }
+    /// The samples from row `row` of blocks on, and the distance of its rows.
+    pub(super) fn block_row(&mut self, row: usize) -> (&mut [u8], usize) {
+        (&mut self.samples[row * 8 * self.stride..], self.stride)
     }
 
     /// The samples of a row that belong to the picture; the last row stands for those below it.
     pub(super) fn row(&self, y: usize) -> &[u8] {
-        &self.samples[y.min(self.height - 1) * self.stride..][..self.width]
+        &self.padded_row(y)[..self.width]
+    }
+
+    /// The same row up to a multiple of 64 samples.
+    pub(super) fn padded_row(&self, y: usize) -> &[u8] {
+        &self.samples[y.min(self.height - 1) * self.stride..][..self.stride]
+    }
+}
+
+impl Drop for Component {
+    fn drop(&mut self) {
+        scratch::give_back(std::mem::take(&mut self.samples));
     }
 }

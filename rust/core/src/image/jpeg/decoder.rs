@@ -2,18 +2,19 @@
 
 use super::component::Component;
 use super::frame::Frame;
-use super::huffman::{Kind, Spec, Table, standard};
+use super::huffman::{Kind, Spec, standard};
 use super::markers::{
     APP0, APP14, APP15, COM, DHT, DNL, DQT, DRI, EOI, Markers, RST0, RST7, SOF0, SOF1, SOS,
 };
+use super::pairs::Pairs;
+use super::planes::Planes;
 use super::quant::{self, Quant};
 use super::scan::{Part, Scan};
 use super::segments::Segments;
-use super::upsample::Rows;
-use super::{colour, malformed, truncated, unsupported};
+use super::{malformed, truncated, unsupported};
 use crate::Result;
-use crate::image::limits::allocate;
-use crate::image::{DecodeOptions, Rgb8};
+use crate::image::DecodeOptions;
+use crate::image::simd::Path;
 
 /// What the markers read so far have set.
 #[derive(Default)]
@@ -36,7 +37,7 @@ impl Decoder {
     }
 
     /// Decodes a whole file.
-    pub(super) fn run(mut self, bytes: &[u8]) -> Result<Rgb8> {
+    pub(super) fn run(mut self, bytes: &[u8]) -> Result<Planes> {
         let mut markers = Markers::new(bytes);
         loop {
             match markers.next()? {
@@ -146,7 +147,7 @@ impl Decoder {
                 return Err(malformed("two scans of one component"));
             }
         }
-        scan.decode(&data, &mut self.components)?;
+        scan.decode(&data, &mut self.components, Path::chosen()?)?;
         Ok(data.consumed)
     }
 
@@ -184,7 +185,7 @@ impl Decoder {
             .get(index)
             .and_then(Option::as_ref)
         {
-            Some(spec) => Table::new(spec, kind),
+            Some(spec) => Pairs::new(spec, kind),
             None => Err(malformed(format!("Huffman table {index} is missing"))),
         };
         let Some(quant) = self.quant.get(header.quant).copied().flatten() else {
@@ -208,28 +209,14 @@ impl Decoder {
         }
     }
 
-    /// RGB from the filled components.
-    fn picture(self) -> Result<Rgb8> {
+    /// The filled components.
+    fn picture(self) -> Result<Planes> {
         let Some(frame) = self.frame.filter(|_| !self.components.is_empty()) else {
             return Err(malformed("no scan"));
         };
         if let Some(missing) = self.components.iter().find(|component| !component.done) {
             return Err(malformed(format!("no scan of component {}", missing.header.id)));
         }
-        let mut pixels: Vec<u8> = allocate(frame.width * frame.height * 3)?;
-        let rows = pixels.chunks_exact_mut(frame.width * 3).enumerate();
-        if let [luma, cb, cr] = self.components.as_slice() {
-            let (mut cb_rows, mut cr_rows) = (Rows::new(), Rows::new());
-            for (y, out) in rows {
-                cb_rows.fill(cb, y);
-                cr_rows.fill(cr, y);
-                colour::convert_row(luma.row(y), &cb_rows.out, &cr_rows.out, out);
-            }
-        } else {
-            for (y, out) in rows {
-                colour::gray_row(self.components[0].row(y), out);
-            }
-        }
-        Ok(Rgb8 { width: frame.width, height: frame.height, pixels })
+        Ok(Planes::new(frame.width, frame.height, self.components, Path::chosen()?))
     }
 }

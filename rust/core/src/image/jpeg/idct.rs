@@ -4,12 +4,45 @@
 //! of a picture that is the plain transform; for absurd ones it is what Pillow shows on x86-64.
 
 use super::quant::Quant;
+use crate::image::simd::Path;
+use crate::image::simd::jpeg_idct;
 
 /// Fractional bits of the constants, and of what the first pass hands to the second.
 const CONST_BITS: u32 = 13;
 const PASS1_BITS: u32 = 2;
 
 type Lanes = [i16; 8];
+
+/// Transforms blocks side by side: 64 coefficients and the index of the last one for each, whole
+/// groups of four. Their samples go to `out`, whose rows start `stride` apart.
+pub(super) fn block_row(
+    blocks: &[i16],
+    last: &[u8],
+    quant: &Quant,
+    path: Path,
+    out: &mut [u8],
+    stride: usize,
+) {
+    let step = jpeg_idct::blocks_at_once(path);
+    for (index, last) in last.chunks(step).enumerate() {
+        let blocks = &blocks[index * step * 64..][..last.len() * 64];
+        let out = &mut out[index * step * 8..];
+        let busy = last.iter().any(|last| *last > 0);
+        if step > 1 && busy && jpeg_idct::fits(path, blocks, quant) {
+            jpeg_idct::samples(path, blocks, quant, out, stride);
+        } else {
+            for (x, (block, last)) in blocks.as_chunks().0.iter().zip(last).enumerate() {
+                put(&samples(block, quant, usize::from(*last)), &mut out[8 * x..], stride);
+            }
+        }
+    }
+}
+
+fn put(block: &[[u8; 8]; 8], out: &mut [u8], stride: usize) {
+    for (row, line) in out.chunks_mut(stride).zip(block) {
+        row[..8].copy_from_slice(line);
+    }
+}
 
 /// Samples of a block: `last` is the file index of its last coefficient.
 #[inline]
@@ -116,7 +149,8 @@ fn transform<const SHIFT: u32>(d: [i16; 8]) -> [i16; 8] {
 mod tests {
     use proptest::prelude::*;
 
-    use super::samples;
+    use super::{block_row, samples};
+    use crate::image::simd::Path;
 
     /// The definition, in doubles.
     fn reference(block: &[i16; 64]) -> [[f64; 8]; 8] {
@@ -157,6 +191,30 @@ mod tests {
             prop_assert_eq!(samples(&block, &[step; 64], 0), general(&block));
             block[3] = row;
             prop_assert_eq!(samples(&block, &[step; 64], 6), general(&block));
+        }
+
+        #[test]
+        fn every_path_gives_the_same_samples(
+            values in prop::collection::vec(
+                prop_oneof![9 => Just(0), 4 => -40_i16..40, 1 => any::<i16>()], 8 * 64,
+            ),
+            last in prop::collection::vec(prop_oneof![Just(0_u8), Just(63)], 8),
+            steps in prop::collection::vec(prop_oneof![3 => 1_i16..90, 1 => any::<i16>()], 64),
+        ) {
+            let mut values = values;
+            for (block, last) in values.as_chunks_mut::<64>().0.iter_mut().zip(&last) {
+                if *last == 0 {
+                    block[1..].fill(0);
+                }
+            }
+            let steps = steps.try_into().expect("64 values");
+            let all = Path::ALL.into_iter().filter(|path| path.available()).map(|path| {
+                let mut out = vec![0; 8 * 80];
+                block_row(&values, &last, &steps, path, &mut out, 80);
+                out
+            });
+            let all: Vec<_> = all.collect();
+            prop_assert!(all.iter().all(|out| *out == all[0]));
         }
 
         #[test]

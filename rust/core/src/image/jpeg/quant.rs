@@ -1,6 +1,6 @@
 //! Quantisation tables.
 
-use super::{ZIGZAG, malformed};
+use super::{ORDER, malformed};
 use crate::Result;
 
 /// Steps in natural order, cut to 16 bits signed as libjpeg's inverse DCT multiplies them.
@@ -28,7 +28,7 @@ pub(super) fn read(mut payload: &[u8], slots: &mut [Option<Quant>; 4]) -> Result
 
 fn natural_order(steps: &[u8], wide: bool) -> Quant {
     let mut quant = [0; 64];
-    for (k, place) in ZIGZAG.iter().enumerate() {
+    for (k, place) in ORDER.iter().enumerate() {
         let step = if wide {
             u16::from_be_bytes([steps[2 * k], steps[2 * k + 1]])
         } else {

@@ -1,19 +1,26 @@
-//! Entropy decoding of one scan, straight into the component planes.
+//! Entropy decoding of a sequential scan, and the inverse DCT, one row of coding units at a time.
+//!
+//! The bits of a block: a full buffer has at least 56. The DC code and magnitude take at most 31 and
+//! are followed by a refill. Two look-ups then take at most 26 bits each ([`Tables`]), which a full
+//! buffer holds; the rare symbols that take more refill on their own. So the loop asks nothing but
+//! where the block ends.
 
 use super::bits::Bits;
 use super::component::Component;
-use super::huffman::{END_OF_BLOCK, Entry, Table};
+use super::lines::{Lines, Window};
+use super::pairs::{END_OF_BLOCK, Pair, Pairs};
 use super::quant::Quant;
 use super::segments::Segments;
-use super::{ZIGZAG, idct, malformed};
+use super::{ZIGZAG, malformed};
 use crate::Result;
+use crate::image::simd::{self, Path, Work};
 
 /// One component as this scan codes it.
 pub(super) struct Part {
     /// index in the frame
     pub(super) component: usize,
-    pub(super) dc: Table,
-    pub(super) ac: Table,
+    pub(super) dc: Pairs,
+    pub(super) ac: Pairs,
     pub(super) quant: Quant,
     /// blocks per coding unit, across and down
     pub(super) blocks: (usize, usize),
@@ -33,16 +40,21 @@ impl Scan {
     ///
     /// # Errors
     /// `Malformed` at the first broken rule.
-    pub(super) fn decode(&self, data: &Segments, components: &mut [Component]) -> Result<()> {
-        let mut segment = Segment::start(data, 0)?;
-        let mut left = self.interval;
-        for unit in 0..self.columns * self.rows {
-            if self.interval > 0 && left == 0 {
-                segment = segment.next(data)?;
-                left = self.interval;
+    pub(super) fn decode(
+        &self,
+        data: &Segments,
+        components: &mut [Component],
+        path: Path,
+    ) -> Result<()> {
+        let mut segment = Segment::start(data, 0, self.interval)?;
+        let lines = self.parts.iter().map(|part| Lines::new(part.blocks, self.columns));
+        let mut lines = lines.collect::<Result<Vec<_>>>()?;
+        for row in 0..self.rows {
+            lines.iter_mut().for_each(Lines::clear);
+            simd::run(path, UnitRow { scan: self, row, segment: &mut segment, lines: &mut lines })?;
+            for (part, lines) in self.parts.iter().zip(&lines) {
+                lines.transform(row, &part.quant, &mut components[part.component], path);
             }
-            left = left.wrapping_sub(1);
-            self.unit(&mut segment, unit, components)?;
         }
         Ok(())
     }
@@ -56,30 +68,40 @@ impl Scan {
         }
         Ok(())
     }
+}
 
-    fn unit(
-        &self,
-        segment: &mut Segment<'_>,
-        unit: usize,
-        components: &mut [Component],
-    ) -> Result<()> {
-        let (row, column) = (unit / self.columns, unit % self.columns);
-        for (index, part) in self.parts.iter().enumerate() {
-            let component = &mut components[part.component];
-            let (across, down) = part.blocks;
-            for y in 0..down {
-                for x in 0..across {
-                    let mut block = [0; 64];
-                    let last = segment
-                        .block(part, index, &mut block)
-                        .map_err(|why| malformed(format!("{why}, in coding unit {unit}")))?;
-                    let samples = idct::samples(&block, &part.quant, last);
-                    component.put(column * across + x, row * down + y, &samples);
+/// The entropy decoding of one row of units.
+struct UnitRow<'r, 'a> {
+    scan: &'r Scan,
+    row: usize,
+    segment: &'r mut Segment<'a>,
+    lines: &'r mut [Lines],
+}
+
+impl Work for UnitRow<'_, '_> {
+    type Output = Result<()>;
+
+    #[inline(always)]
+    fn run(self) -> Result<()> {
+        for column in 0..self.scan.columns {
+            let unit = |why| {
+                let unit = self.row * self.scan.columns + column;
+                malformed(format!("{why}, in coding unit {unit}"))
+            };
+            self.segment.next_unit()?;
+            let parts = self.scan.parts.iter().zip(self.lines.iter_mut()).enumerate();
+            for (index, (part, lines)) in parts {
+                let (across, down) = part.blocks;
+                for y in 0..down {
+                    for x in column * across..(column + 1) * across {
+                        let last = self.segment.block(part, index, lines.window(x, y));
+                        lines.set_last(x, y, last.map_err(unit)?);
+                    }
                 }
             }
-        }
-        if segment.bits.overrun() {
-            return Err(malformed(format!("the scan breaks off in coding unit {unit}")));
+            if self.segment.bits.overrun() {
+                return Err(unit("the scan breaks off"));
+            }
         }
         Ok(())
     }
@@ -87,106 +109,133 @@ impl Scan {
 
 /// The data between two restart markers, and what is predicted from block to block within it.
 struct Segment<'a> {
+    data: &'a Segments,
     index: usize,
     bits: Bits<'a>,
     /// last DC value per part
     dc: [i32; 4],
+    /// units in a segment, 0 = all, and those left in this one
+    interval: usize,
+    left: usize,
 }
 
 impl<'a> Segment<'a> {
-    fn start(data: &'a Segments, index: usize) -> Result<Self> {
+    fn start(data: &'a Segments, index: usize, interval: usize) -> Result<Self> {
         let Some(bytes) = data.segment(index) else {
             return Err(malformed(format!("restart marker {index} is missing")));
         };
-        Ok(Self { index, bits: Bits::new(bytes), dc: [0; 4] })
+        Ok(Self { data, index, bits: Bits::new(bytes), dc: [0; 4], interval, left: interval })
     }
 
-    /// Goes on behind the next restart marker, which must be the one that is due.
-    fn next(self, data: &'a Segments) -> Result<Self> {
+    /// Goes on behind the next restart marker if one is due, which must be the right one.
+    #[inline(always)]
+    fn next_unit(&mut self) -> Result<()> {
+        if self.interval > 0 {
+            if self.left == 0 {
+                *self = self.behind_restart()?;
+            }
+            self.left -= 1;
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn behind_restart(&self) -> Result<Self> {
         let due = (self.index % 8) as u8;
-        match data.restart(self.index) {
-            Some(number) if number == due => Self::start(data, self.index + 1),
+        match self.data.restart(self.index) {
+            Some(number) if number == due => Self::start(self.data, self.index + 1, self.interval),
             Some(number) => Err(malformed(format!("restart marker {number}, expected {due}"))),
             None => Err(malformed(format!("restart marker {} is missing", self.index))),
         }
     }
 
-    /// Decodes one block; the index of its last coefficient in file order comes back.
-    #[inline]
-    fn block(&mut self, part: &Part, index: usize, block: &mut [i16; 64]) -> Step<usize> {
+    /// Decodes one block of zeros so far; the index of its last coefficient in file order comes back.
+    #[inline(always)]
+    fn block(&mut self, part: &Part, index: usize, block: &mut Window) -> Step<u8> {
         let bits = &mut self.bits;
         bits.refill();
-        let entry = take(&part.dc, bits)?;
-        let dc = self.dc[index].wrapping_add(i32::from(value(entry, bits)));
+        let dc = self.dc[index].wrapping_add(i32::from(difference(&part.dc, bits)?));
         self.dc[index] = dc;
         block[0] = i16::try_from(dc).map_err(|_| "a DC value leaves 16 bits")?;
-        let mut k = 0;
-        loop {
-            // Three between refills: `take` and `value` leave 41 bits or take 11, so behind any one
-            // (the DC symbol, too) there are 41, behind the next 30, and the third still finds 19
-            // where it looks at 16. Starting from a refill, the three find 56, 45 and 34.
-            for _ in 0..3 {
-                if coefficient(&part.ac, bits, &mut k, block)? {
-                    return if k > 63 {
-                        Err("a coefficient lies outside its block")
-                    } else {
-                        Ok(k)
-                    };
-                }
-            }
-            bits.refill();
-        }
+        coefficients(&part.ac, bits, block)
     }
 }
 
 /// A broken rule, in the words of the error; small enough for the hot loop.
 type Step<T> = std::result::Result<T, &'static str>;
 
-/// Decodes one AC symbol; true when the block is complete. `k` is the last coefficient's index.
-#[inline]
-fn coefficient(
-    table: &Table,
-    bits: &mut Bits<'_>,
-    k: &mut usize,
-    block: &mut [i16; 64],
-) -> Step<bool> {
-    let entry = take(table, bits)?;
-    let at = *k + entry.advance();
-    if at > 63 {
-        if entry.advance() != END_OF_BLOCK {
-            *k = at;
-        }
-        return Ok(true);
+const NO_CODE: &str = "invalid Huffman code";
+
+/// How far the DC value moves.
+#[inline(always)]
+fn difference(table: &Pairs, bits: &mut Bits<'_>) -> Step<i16> {
+    let pair = table.find(bits);
+    if pair.is_empty() {
+        return table.take_long(bits).map(|(_, value)| value).ok_or(NO_CODE);
     }
-    *k = at;
-    block[usize::from(ZIGZAG[at]) & 63] = value(entry, bits);
-    Ok(at == 63)
+    let value = pair.first_value(bits);
+    bits.drop(pair.taken());
+    Ok(value)
 }
 
-/// Takes the next code, with its value if the look-up has both; needs 16 valid bits. The look-up
-/// takes at most its 11 bits. A longer code may take all 16, so the buffer is full again behind it.
-#[inline]
-fn take(table: &Table, bits: &mut Bits<'_>) -> Step<Entry> {
-    let entry = table.find(bits);
-    if entry.is_empty() {
-        let entry = table.find_long(bits).ok_or("invalid Huffman code")?;
-        bits.drop(entry.bits());
+/// The AC coefficients of a block; the index of the last one comes back.
+#[inline(always)]
+fn coefficients(table: &Pairs, bits: &mut Bits<'_>, block: &mut Window) -> Step<u8> {
+    let mut at = 0_usize;
+    loop {
         bits.refill();
-        return Ok(entry);
+        for _ in 0..2 {
+            let pair = table.find(bits);
+            if pair.is_empty() {
+                let (advance, value) = table.take_long(bits).ok_or(NO_CODE)?;
+                at = at.wrapping_add(advance);
+                put(block, at, value);
+                if at >= 63 {
+                    return last(at, advance);
+                }
+                continue;
+            }
+            let value = pair.first_value(bits);
+            bits.drop(pair.taken());
+            let first = at.wrapping_add(pair.advance());
+            at = first.wrapping_add(pair.second_advance());
+            // Without a second symbol this is the place of the first, which is written after it.
+            put(block, at, pair.second_value());
+            put(block, first, value);
+            if at >= 63 {
+                return end_of_block(bits, pair, first, at);
+            }
+        }
     }
-    bits.drop(entry.bits());
-    Ok(entry)
 }
 
-/// The value of a taken entry. If its magnitude is still to come, that is read from a full buffer:
-/// of 56 bits at most 15 go.
-#[inline]
-fn value(entry: Entry, bits: &mut Bits<'_>) -> i16 {
-    if entry.complete() {
-        return entry.value();
+/// Writes a coefficient by its index in file order; from 64 on nothing that lasts.
+#[inline(always)]
+fn put(block: &mut Window, at: usize, value: i16) {
+    block[usize::from(ZIGZAG[at & 255]) & 127] = value;
+}
+
+/// Ends a block whose last look-up led from within the block to `first` and on to `second`.
+#[inline(always)]
+fn end_of_block(bits: &mut Bits<'_>, pair: Pair, first: usize, second: usize) -> Step<u8> {
+    if first < 63 {
+        return last(second, pair.second_advance());
     }
-    bits.refill();
-    bits.magnitude(entry.size()) as i16
+    // The first symbol ends the block: the second belongs to the next one.
+    if pair.second_advance() > 0 {
+        bits.give_back(pair.taken_by_second());
+    }
+    last(first, pair.advance())
+}
+
+/// The index of the last coefficient, after an `advance` that led to `at`.
+#[inline(always)]
+fn last(at: usize, advance: usize) -> Step<u8> {
+    match (at, advance) {
+        (_, END_OF_BLOCK) => Ok((at - END_OF_BLOCK) as u8),
+        (63, _) => Ok(63),
+        _ => Err("a coefficient lies outside its block"),
+    }
 }
 
 #[cfg(test)]

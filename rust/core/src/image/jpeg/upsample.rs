@@ -1,74 +1,138 @@
 //! libjpeg's "fancy" upsampling: each new sample is 3/4 the nearer and 1/4 the further old one.
 
 use super::component::Component;
+use crate::image::simd::jpeg_colour::STEP;
+use crate::image::simd::{self, Path, Work};
 
 /// Full-width rows of one component, with the buffers they need.
-pub(super) struct Rows {
-    /// the row asked for, at least as wide as the picture
-    pub(super) out: Vec<u8>,
+#[derive(Default)]
+pub(super) struct Upsampler {
+    out: Vec<u8>,
     /// sums down a pair of rows, with the ends repeated
     sums: Vec<u16>,
 }
 
-impl Rows {
-    pub(super) fn new() -> Self {
-        Self { out: Vec::new(), sums: Vec::new() }
-    }
-
-    /// Fills `out` with picture row `y`.
-    pub(super) fn fill(&mut self, component: &Component, y: usize) {
+impl Upsampler {
+    /// Picture row `y`, readable up to a multiple of [`STEP`] samples.
+    pub(super) fn row<'a>(
+        &'a mut self,
+        component: &'a Component,
+        y: usize,
+        path: Path,
+    ) -> &'a [u8] {
         // libjpeg leaves very narrow components to plain repetition.
         let fancy = component.width > 2;
+        let near = component.row(y / component.ratio.1);
         match component.ratio {
-            (1, _) => {
-                self.out.clear();
-                self.out.extend_from_slice(component.row(y));
-            }
-            (_, 1) if fancy => {
-                self.sum_rows(component.row(y), None);
-                self.spread::<2>(1, 2);
-            }
+            (1, _) => return component.padded_row(y),
+            (_, 1) if fancy => self.spread(Near { near }, path),
             (_, 2) if fancy => {
-                let near = y / 2;
-                let far = if y.is_multiple_of(2) { near.saturating_sub(1) } else { near + 1 };
-                self.sum_rows(component.row(near), Some(component.row(far)));
-                self.spread::<4>(8, 7);
+                let far = if y.is_multiple_of(2) { (y / 2).saturating_sub(1) } else { y / 2 + 1 };
+                self.spread(NearAndFar { near, far: component.row(far) }, path);
             }
-            (_, down) => self.repeat(component.row(y / down)),
+            _ => self.repeat(near),
         }
+        &self.out
     }
 
-    /// `sums[1..=n]` = the row, or three times the near row plus the far row.
-    fn sum_rows(&mut self, near: &[u8], far: Option<&[u8]>) {
-        self.sums.clear();
-        self.sums.push(0);
-        match far {
-            None => self.sums.extend(near.iter().map(|n| u16::from(*n))),
-            Some(far) => {
-                let pairs = near.iter().zip(far);
-                self.sums.extend(pairs.map(|(n, f)| u16::from(*n) * 3 + u16::from(*f)));
-            }
-        }
-        // Repeated ends make the general formula give libjpeg's special first and last samples.
-        self.sums[0] = self.sums[1];
-        self.sums.push(self.sums[near.len()]);
-    }
-
-    /// Two samples per sum, leaning left and right.
-    fn spread<const SHIFT: u32>(&mut self, left_round: u16, right_round: u16) {
-        let count = self.sums.len() - 2;
-        self.out.resize(2 * count, 0);
-        let (left, middle, right) = (&self.sums[..count], &self.sums[1..], &self.sums[2..]);
-        let neighbours = left.iter().zip(middle).zip(right);
-        for (pair, ((l, m), r)) in self.out.chunks_exact_mut(2).zip(neighbours) {
-            let three = m.wrapping_mul(3);
-            pair[0] = (three.wrapping_add(*l).wrapping_add(left_round) >> SHIFT) as u8;
-            pair[1] = (three.wrapping_add(*r).wrapping_add(right_round) >> SHIFT) as u8;
-        }
+    fn spread<S: Sums>(&mut self, sums: S, path: Path) {
+        let count = sums.count();
+        self.sums.resize(count + 2, 0);
+        self.out.resize((2 * count).next_multiple_of(STEP), 0);
+        simd::run(
+            path,
+            Spread { from: sums, sums: &mut self.sums, out: &mut self.out[..2 * count] },
+        );
     }
 
     fn repeat(&mut self, row: &[u8]) {
         self.out.clear();
         self.out.extend(row.iter().flat_map(|sample| [*sample; 2]));
+        self.out.resize((2 * row.len()).next_multiple_of(STEP), 0);
+    }
+}
+
+/// What is spread along a row, and how it is rounded.
+trait Sums {
+    const SHIFT: u32;
+    /// for the left and the right one of two new samples
+    const ROUND: [u16; 2];
+
+    fn count(&self) -> usize;
+
+    fn write(&self, sums: &mut [u16]);
+}
+
+/// A row on its own.
+struct Near<'a> {
+    near: &'a [u8],
+}
+
+impl Sums for Near<'_> {
+    const SHIFT: u32 = 2;
+    const ROUND: [u16; 2] = [1, 2];
+
+    fn count(&self) -> usize {
+        self.near.len()
+    }
+
+    #[inline(always)]
+    fn write(&self, sums: &mut [u16]) {
+        for (sum, near) in sums.iter_mut().zip(self.near) {
+            *sum = u16::from(*near);
+        }
+    }
+}
+
+/// Three times the nearer row plus the further one.
+struct NearAndFar<'a> {
+    near: &'a [u8],
+    far: &'a [u8],
+}
+
+impl Sums for NearAndFar<'_> {
+    const SHIFT: u32 = 4;
+    const ROUND: [u16; 2] = [8, 7];
+
+    fn count(&self) -> usize {
+        self.near.len()
+    }
+
+    #[inline(always)]
+    fn write(&self, sums: &mut [u16]) {
+        for (sum, (near, far)) in sums.iter_mut().zip(self.near.iter().zip(self.far)) {
+            *sum = u16::from(*near).wrapping_mul(3).wrapping_add(u16::from(*far));
+        }
+    }
+}
+
+/// Two samples per sum, leaning left and right.
+struct Spread<'a, S> {
+    from: S,
+    sums: &'a mut [u16],
+    out: &'a mut [u8],
+}
+
+impl<S: Sums> Work for Spread<'_, S> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let count = self.from.count();
+        let sums = self.sums;
+        self.from.write(&mut sums[1..=count]);
+        // Repeated ends make the general formula give libjpeg's special first and last samples.
+        sums[0] = sums[1];
+        sums[count + 1] = sums[count];
+        let neighbours = sums[..count].iter().zip(&sums[1..=count]).zip(&sums[2..]);
+        for (pair, ((left, middle), right)) in
+            self.out.as_chunks_mut::<2>().0.iter_mut().zip(neighbours)
+        {
+            let three = middle.wrapping_mul(3);
+            let sample = |other: u16, round| {
+                (three.wrapping_add(other).wrapping_add(round) >> S::SHIFT) as u8
+            };
+            *pair = [sample(*left, S::ROUND[0]), sample(*right, S::ROUND[1])];
+        }
     }
 }

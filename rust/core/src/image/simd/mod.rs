@@ -3,10 +3,18 @@
 //! Every routine here has a scalar twin that gives the same bytes; the twin is what other processors
 //! run, and the oracle of the tests. Which one runs is decided once per process.
 
+#![allow(unsafe_code, reason = "functions for instructions that were asked for at run time")]
+
 use std::env;
 use std::sync::OnceLock;
 
 use crate::{Error, Result};
+
+#[cfg(target_arch = "x86_64")]
+mod lanes;
+
+pub(crate) mod jpeg_colour;
+pub(crate) mod jpeg_idct;
 
 /// The environment variable that forces a path.
 pub const VARIABLE: &str = "LLAVA_FAST_CPU";
@@ -89,6 +97,42 @@ fn has_avx512() -> bool {
         && is_x86_feature_detected!("avx512vl")
         && is_x86_feature_detected!("avx512vbmi")
         && is_x86_feature_detected!("avx512vnni")
+}
+
+/// Plain Rust that is compiled once for each path: the compiler then uses what the processor has.
+///
+/// `run`, and all that it calls in its loops, must be `#[inline(always)]`: only what is inlined is
+/// compiled for the path.
+pub(crate) trait Work {
+    /// what comes out
+    type Output;
+
+    /// does it
+    fn run(self) -> Self::Output;
+}
+
+/// Runs the copy of `work` that was compiled for `path`.
+pub(crate) fn run<W: Work>(path: Path, work: W) -> W::Output {
+    match path {
+        // SAFETY: an available path has all instructions named at the function.
+        #[cfg(target_arch = "x86_64")]
+        Path::Avx2 => unsafe { run_avx2(work) },
+        #[cfg(target_arch = "x86_64")]
+        Path::Avx512 => unsafe { run_avx512(work) },
+        _ => work.run(),
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt")]
+fn run_avx2<W: Work>(work: W) -> W::Output {
+    work.run()
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
+fn run_avx512<W: Work>(work: W) -> W::Output {
+    work.run()
 }
 
 #[cfg(test)]

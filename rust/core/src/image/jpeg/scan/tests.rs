@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 
 use super::super::huffman::{Kind, Spec};
-use super::{Part, Segment, Segments, Table, ZIGZAG};
+use super::super::lines::Lines;
+use super::{Pairs, Part, Segment, Segments, ZIGZAG};
 
 /// A prefix code of these symbols with lengths as near the wanted ones as the rest allows.
 fn spec(symbols: &[u8], wanted: &[u32]) -> Spec {
@@ -138,16 +139,17 @@ proptest! {
             file.extend(writer.bytes());
         }
         let data = Segments::read(&file).expect("valid");
-        let (dc, ac) = (Table::new(&dc, Kind::Dc)?, Table::new(&ac, Kind::Ac)?);
+        let (dc, ac) = (Pairs::new(&dc, Kind::Dc)?, Pairs::new(&ac, Kind::Ac)?);
         let part = Part { component: 0, dc, ac, quant: [1; 64], blocks: (1, 1) };
-        let mut segment = Segment::start(&data, 0)?;
+        let mut segment = Segment::start(&data, 0, interval)?;
+        let mut lines = Lines::new((1, 1), blocks.len())?;
         for (index, expected) in blocks.iter().enumerate() {
-            if index > 0 && index % interval == 0 {
-                segment = segment.next(&data)?;
-            }
-            let mut block = [0; 64];
-            prop_assert!(segment.block(&part, 0, &mut block).is_ok());
-            prop_assert_eq!(ZIGZAG.map(|place| block[usize::from(place)]).to_vec(), expected.clone());
+            segment.next_unit()?;
+            let block = lines.window(index, 0);
+            let last = expected.iter().rposition(|value| *value != 0).unwrap_or(0);
+            prop_assert_eq!(segment.block(&part, 0, block), Ok(last as u8));
+            let values = ZIGZAG[..64].iter().map(|place| block[usize::from(*place)]);
+            prop_assert_eq!(values.collect::<Vec<_>>(), expected.clone());
             prop_assert!(!segment.bits.overrun());
         }
     }

@@ -1,0 +1,314 @@
+//! The inverse DCT of JPEG on several blocks at once: every 128-bit lane of a vector holds one block.
+//!
+//! The scalar twin is `jpeg::idct::samples`; its 16-bit products and saturations are those of
+//! `pmaddwd` and `packssdw`, so the two agree on any coefficients at all.
+#![allow(unsafe_code, reason = "calls of functions for instructions that the path has")]
+#![allow(clippy::wildcard_imports, reason = "the names of instructions are their own prefix")]
+
+use super::Path;
+
+/// Blocks that are transformed at once on a path.
+pub(crate) fn blocks_at_once(path: Path) -> usize {
+    match path {
+        Path::Scalar => 1,
+        Path::Avx2 => 2,
+        Path::Avx512 => 4,
+    }
+}
+
+/// Samples of [`blocks_at_once`] neighbouring blocks of 64 coefficients each: eight rows of eight
+/// samples a block, written to `out` at distances of `stride`.
+///
+/// A block with nothing below its first row is transformed like any other, so that the first row,
+/// dequantised, must lie within +-8191: see [`fits`].
+pub(crate) fn samples(
+    path: Path,
+    blocks: &[i16],
+    quant: &[i16; 64],
+    out: &mut [u8],
+    stride: usize,
+) {
+    match path {
+        // SAFETY: an available path has all instructions named at the function.
+        #[cfg(target_arch = "x86_64")]
+        Path::Avx512 => unsafe { avx512::samples(blocks, quant, out, stride) },
+        #[cfg(target_arch = "x86_64")]
+        Path::Avx2 => unsafe { avx2::samples(blocks, quant, out, stride) },
+        _ => unreachable!("the scalar path has no vectors"),
+    }
+}
+
+/// Whether the blocks' first rows are small enough for [`samples`]: beyond that, libjpeg's short cut
+/// for columns with nothing but their mean wraps where the transform saturates. Only damaged or
+/// absurd files get there.
+pub(crate) fn fits(path: Path, blocks: &[i16], quant: &[i16; 64]) -> bool {
+    match path {
+        // SAFETY: an available path has all instructions named at the function.
+        #[cfg(target_arch = "x86_64")]
+        Path::Avx512 | Path::Avx2 => unsafe { first_rows_fit(blocks, quant) },
+        _ => false,
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn first_rows_fit(blocks: &[i16], quant: &[i16; 64]) -> bool {
+    use std::arch::x86_64::*;
+
+    use super::lanes::load_8;
+
+    let steps = load_8(&first_row(quant));
+    let mut largest = _mm_setzero_si128();
+    for block in blocks.as_chunks::<64>().0 {
+        let row = _mm_mullo_epi16(load_8(&first_row(block)), steps);
+        // The absolute value of -32768 is 32768, as an unsigned number.
+        largest = _mm_max_epu16(largest, _mm_abs_epi16(row));
+    }
+    let over = _mm_subs_epu16(largest, _mm_set1_epi16(8191));
+    _mm_testz_si128(over, over) == 1
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline]
+fn first_row(block: &[i16; 64]) -> [i16; 8] {
+    block.as_chunks::<8>().0[0]
+}
+
+/// The transform for one vector width; all its instructions work within 128-bit lanes.
+#[cfg(target_arch = "x86_64")]
+macro_rules! transform {
+    (
+        $vector:ty, $amount:ty, $features:literal, $madd:ident, $add16:ident, $sub16:ident, $add:ident,
+        $sub:ident, $shift:ident, $low:ident, $high:ident, $low32:ident, $high32:ident,
+        $low64:ident, $high64:ident, $pack:ident, $splat:ident, $zero:ident
+    ) => {
+        /// `x` and `y` side by side as 16-bit pairs, low and high half.
+        #[inline]
+        #[target_feature(enable = $features)]
+        fn pair(x: $vector, y: $vector) -> [$vector; 2] {
+            [$low(x, y), $high(x, y)]
+        }
+
+        /// `a * x + b * y` of pairs, in 32 bits.
+        #[inline]
+        #[target_feature(enable = $features)]
+        fn dot(pairs: [$vector; 2], a: i16, b: i16) -> [$vector; 2] {
+            let factors = $splat(i32::from(b) << 16 | i32::from(a as u16));
+            [$madd(pairs[0], factors), $madd(pairs[1], factors)]
+        }
+
+        #[inline]
+        #[target_feature(enable = $features)]
+        fn plus(x: [$vector; 2], y: [$vector; 2]) -> [$vector; 2] {
+            [$add(x[0], y[0]), $add(x[1], y[1])]
+        }
+
+        #[inline]
+        #[target_feature(enable = $features)]
+        fn minus(x: [$vector; 2], y: [$vector; 2]) -> [$vector; 2] {
+            [$sub(x[0], y[0]), $sub(x[1], y[1])]
+        }
+
+        /// 16-bit values times 2^13 in 32 bits: widened into the high half, then down by 3.
+        #[inline]
+        #[target_feature(enable = $features)]
+        fn scaled(x: $vector) -> [$vector; 2] {
+            let [low, high] = pair($zero(), x);
+            [$shift::<3>(low), $shift::<3>(high)]
+        }
+
+        /// One transform down the eight rows, in all lanes at once.
+        #[inline]
+        #[target_feature(enable = $features)]
+        fn pass<const SHIFT: $amount>(d: [$vector; 8]) -> [$vector; 8] {
+            let middle = pair(d[2], d[6]);
+            let (even2, even3) = (dot(middle, 4433, -10704), dot(middle, 10703, 4433));
+            let (even0, even1) = (scaled($add16(d[0], d[4])), scaled($sub16(d[0], d[4])));
+            let round = [$splat(1 << (SHIFT - 1)); 2];
+            let (even0, even1) = (plus(even0, round), plus(even1, round));
+            let even =
+                [plus(even0, even3), plus(even1, even2), minus(even1, even2), minus(even0, even3)];
+
+            let sums = pair($add16(d[7], d[3]), $add16(d[5], d[1]));
+            let (odd3, odd4) = (dot(sums, -6436, 9633), dot(sums, 9633, 6437));
+            let (outer, inner) = (pair(d[7], d[1]), pair(d[5], d[3]));
+            let odd = [
+                plus(dot(outer, -7373, 4926), odd4),
+                plus(dot(inner, -20995, 4177), odd3),
+                plus(dot(inner, -4176, -20995), odd4),
+                plus(dot(outer, -4927, -7373), odd3),
+            ];
+            let mut out = [d[0]; 8];
+            for k in 0..4 {
+                let (sum, difference) = (plus(even[k], odd[k]), minus(even[k], odd[k]));
+                out[k] = $pack($shift::<SHIFT>(sum[0]), $shift::<SHIFT>(sum[1]));
+                out[7 - k] = $pack($shift::<SHIFT>(difference[0]), $shift::<SHIFT>(difference[1]));
+            }
+            out
+        }
+
+        /// Rows become columns within each lane.
+        #[inline]
+        #[target_feature(enable = $features)]
+        fn transpose(r: [$vector; 8]) -> [$vector; 8] {
+            let [a0, a1, a2, a3] =
+                [$low(r[0], r[1]), $low(r[2], r[3]), $low(r[4], r[5]), $low(r[6], r[7])];
+            let [b0, b1, b2, b3] =
+                [$high(r[0], r[1]), $high(r[2], r[3]), $high(r[4], r[5]), $high(r[6], r[7])];
+            let [c0, c1, c2, c3] =
+                [$low32(a0, a1), $low32(a2, a3), $high32(a0, a1), $high32(a2, a3)];
+            let [d0, d1, d2, d3] =
+                [$low32(b0, b1), $low32(b2, b3), $high32(b0, b1), $high32(b2, b3)];
+            [
+                $low64(c0, c1),
+                $high64(c0, c1),
+                $low64(c2, c3),
+                $high64(c2, c3),
+                $low64(d0, d1),
+                $high64(d0, d1),
+                $low64(d2, d3),
+                $high64(d2, d3),
+            ]
+        }
+
+        /// Both passes over dequantised rows; rows of samples come back, zero in the middle.
+        #[inline]
+        #[target_feature(enable = $features)]
+        fn both_passes(rows: [$vector; 8]) -> [$vector; 8] {
+            transpose(pass::<18>(transpose(pass::<11>(rows))))
+        }
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+mod avx512 {
+    use std::arch::x86_64::*;
+
+    use super::super::lanes::{load_8, load_half_block};
+
+    transform!(
+        __m512i,
+        u32,
+        "avx512f,avx512bw",
+        _mm512_madd_epi16,
+        _mm512_add_epi16,
+        _mm512_sub_epi16,
+        _mm512_add_epi32,
+        _mm512_sub_epi32,
+        _mm512_srai_epi32,
+        _mm512_unpacklo_epi16,
+        _mm512_unpackhi_epi16,
+        _mm512_unpacklo_epi32,
+        _mm512_unpackhi_epi32,
+        _mm512_unpacklo_epi64,
+        _mm512_unpackhi_epi64,
+        _mm512_packs_epi32,
+        _mm512_set1_epi32,
+        _mm512_setzero_si512
+    );
+
+    /// Four blocks.
+    #[target_feature(enable = "avx2,avx512f,avx512bw")]
+    pub(super) fn samples(blocks: &[i16], quant: &[i16; 64], out: &mut [u8], stride: usize) {
+        let (halves, _) = blocks.as_chunks::<32>();
+        let [top, bottom] = [0, 1].map(|half| {
+            rows_of([0, 1, 2, 3].map(|block| load_half_block(&halves[2 * block + half])))
+        });
+        let steps = quant.as_chunks::<8>().0;
+        let mut rows = [_mm512_setzero_si512(); 8];
+        for (i, row) in rows.iter_mut().enumerate() {
+            let raw = if i < 4 { top[i] } else { bottom[i - 4] };
+            *row = _mm512_mullo_epi16(raw, _mm512_broadcast_i32x4(load_8(&steps[i])));
+        }
+        let rows = both_passes(rows);
+        let apart = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7);
+        for i in 0..4 {
+            let bytes = _mm512_packs_epi16(rows[2 * i], rows[2 * i + 1]);
+            let bytes = _mm512_xor_si512(bytes, _mm512_set1_epi8(-128));
+            let bytes = _mm512_permutexvar_epi64(apart, bytes);
+            store(&mut out[2 * i * stride..], _mm512_castsi512_si256(bytes));
+            store(&mut out[(2 * i + 1) * stride..], _mm512_extracti64x4_epi64::<1>(bytes));
+        }
+    }
+
+    /// Four rows of each of four blocks: from one block a vector to one row a vector.
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn rows_of(blocks: [__m512i; 4]) -> [__m512i; 4] {
+        let [a, b, c, d] = blocks;
+        let (ab, cd) = (_mm512_shuffle_i32x4::<0x44>(a, b), _mm512_shuffle_i32x4::<0x44>(c, d));
+        let (ef, gh) = (_mm512_shuffle_i32x4::<0xEE>(a, b), _mm512_shuffle_i32x4::<0xEE>(c, d));
+        [
+            _mm512_shuffle_i32x4::<0x88>(ab, cd),
+            _mm512_shuffle_i32x4::<0xDD>(ab, cd),
+            _mm512_shuffle_i32x4::<0x88>(ef, gh),
+            _mm512_shuffle_i32x4::<0xDD>(ef, gh),
+        ]
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn store(out: &mut [u8], row: __m256i) {
+        super::super::lanes::store_32(out.first_chunk_mut().expect("a row of four blocks"), row);
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod avx2 {
+    use std::arch::x86_64::*;
+
+    use super::super::lanes::{load_8, load_16, store_16};
+
+    transform!(
+        __m256i,
+        i32,
+        "avx2",
+        _mm256_madd_epi16,
+        _mm256_add_epi16,
+        _mm256_sub_epi16,
+        _mm256_add_epi32,
+        _mm256_sub_epi32,
+        _mm256_srai_epi32,
+        _mm256_unpacklo_epi16,
+        _mm256_unpackhi_epi16,
+        _mm256_unpacklo_epi32,
+        _mm256_unpackhi_epi32,
+        _mm256_unpacklo_epi64,
+        _mm256_unpackhi_epi64,
+        _mm256_packs_epi32,
+        _mm256_set1_epi32,
+        _mm256_setzero_si256
+    );
+
+    /// Two blocks.
+    #[target_feature(enable = "avx2")]
+    pub(super) fn samples(blocks: &[i16], quant: &[i16; 64], out: &mut [u8], stride: usize) {
+        let (quarters, _) = blocks.as_chunks::<16>();
+        let steps = quant.as_chunks::<8>().0;
+        let mut rows = [_mm256_setzero_si256(); 8];
+        for i in 0..4 {
+            let (a, b) = (load_16(&quarters[i]), load_16(&quarters[i + 4]));
+            for (row, raw) in [
+                (2 * i, _mm256_permute2x128_si256::<0x20>(a, b)),
+                (2 * i + 1, _mm256_permute2x128_si256::<0x31>(a, b)),
+            ] {
+                let step = _mm256_broadcastsi128_si256(load_8(&steps[row]));
+                rows[row] = _mm256_mullo_epi16(raw, step);
+            }
+        }
+        let rows = both_passes(rows);
+        for i in 0..4 {
+            let bytes = _mm256_packs_epi16(rows[2 * i], rows[2 * i + 1]);
+            let bytes = _mm256_xor_si256(bytes, _mm256_set1_epi8(-128));
+            let bytes = _mm256_permute4x64_epi64::<0xD8>(bytes);
+            store(&mut out[2 * i * stride..], _mm256_castsi256_si128(bytes));
+            store(&mut out[(2 * i + 1) * stride..], _mm256_extracti128_si256::<1>(bytes));
+        }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn store(out: &mut [u8], row: __m128i) {
+        store_16(out.first_chunk_mut().expect("a row of two blocks"), row);
+    }
+}
