@@ -91,7 +91,7 @@ def _change_huffman(part: bytearray, rng: random.Random) -> None:
     elif place < 21:  # codes per length: more, fewer, or one moved to the next length
         change = rng.choice((-1, 1, rng.randrange(256)))
         part[place] = (part[place] + change) % 256
-        if place < 20 and rng.random() < 0.7:
+        if place + 1 < min(21, len(part)) and rng.random() < 0.7:
             part[place + 1] = (part[place + 1] - change) % 256
     else:
         part[place] = rng.randrange(256)
