@@ -4,6 +4,7 @@
 ///
 /// Behind the end come zero bits, without limit: the hot loop asks nothing, and the caller compares
 /// [`Bits::consumed`] with the length of the segment after each block.
+#[derive(Clone, Copy)]
 pub(super) struct Bits<'a> {
     bytes: &'a [u8],
     /// bytes moved into the buffer
@@ -54,12 +55,13 @@ impl<'a> Bits<'a> {
         self.valid = self.valid.wrapping_sub(count);
     }
 
-    /// Takes a magnitude of `size` (1..=15) bits as the standard's EXTEND reads it.
+    /// Takes `count` (0..=32) bits.
     #[inline(always)]
-    pub(super) fn magnitude(&mut self, size: u32) -> i32 {
-        let value = self.peek(size) as i32;
-        self.drop(size);
-        extend(value, size)
+    pub(super) fn take(&mut self, count: u32) -> u32 {
+        // In two steps, because a shift by 64 is none.
+        let value = (self.buffer >> 1 >> (63 - count)) as u32;
+        self.drop(count);
+        value
     }
 
     /// The magnitude of `size` (0..=15) bits behind a code of `length` bits, as a signed number;

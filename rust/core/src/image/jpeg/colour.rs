@@ -38,6 +38,36 @@ fn scalar_row(y: &[u8], cb: &[u8], cr: &[u8], out: &mut [u8]) {
     }
 }
 
+/// Interleaves one row of components that are red, green and blue already.
+pub(super) fn rgb_row([red, green, blue]: [&[u8]; 3], out: &mut [u8]) {
+    let samples = red.iter().zip(green).zip(blue);
+    for (pixel, ((red, green), blue)) in out.as_chunks_mut().0.iter_mut().zip(samples) {
+        *pixel = [*red, *green, *blue];
+    }
+}
+
+/// Darkens one row of RGB by black ink. Every CMYK file is read as Adobe writes them: 255 is no ink.
+/// So three components without their ink are a colour, which Pillow multiplies by what the black
+/// ink leaves of it.
+pub(super) fn darken_row(black: &[u8], out: &mut [u8]) {
+    for (pixel, black) in out.as_chunks_mut::<3>().0.iter_mut().zip(black) {
+        *pixel = pixel.map(|value| black - multiplied(255 - value, *black));
+    }
+}
+
+/// `a * b / 255`, rounded as Pillow's MULDIV255 does.
+fn multiplied(a: u8, b: u8) -> u8 {
+    let product = u32::from(a) * u32::from(b) + 128;
+    (((product >> 8) + product) >> 8) as u8
+}
+
+/// Makes light of ink, and the other way round.
+pub(super) fn invert_row(out: &mut [u8]) {
+    for value in out {
+        *value = 255 - *value;
+    }
+}
+
 /// Fills one row from gray samples.
 pub(super) fn gray_row(gray: &[u8], out: &mut [u8]) {
     for (pixel, value) in out.chunks_exact_mut(3).zip(gray) {

@@ -1,6 +1,7 @@
 //! The samples of one component while a file is decoded.
 
 use super::frame::{ComponentHeader, Frame};
+use super::quant::Quant;
 use crate::Result;
 use crate::image::scratch;
 
@@ -10,7 +11,7 @@ const STEP: usize = 64;
 /// One component: its place in the frame and its decoded samples.
 pub(super) struct Component {
     pub(super) header: ComponentHeader,
-    /// picture columns and rows per sample, each 1 or 2
+    /// picture columns and rows per sample
     pub(super) ratio: (usize, usize),
     /// samples that belong to the picture
     pub(super) width: usize,
@@ -18,8 +19,8 @@ pub(super) struct Component {
     /// whole coding units of samples, row by row
     samples: Vec<u8>,
     stride: usize,
-    /// a scan has filled the samples
-    pub(super) done: bool,
+    /// the steps of its coefficients, from its first scan on
+    pub(super) quant: Option<Quant>,
 }
 
 impl Component {
@@ -30,9 +31,9 @@ impl Component {
             ratio: frame.ratio(header).unwrap_or((1, 1)),
             width: (frame.width * header.h).div_ceil(frame.h_max),
             height: (frame.height * header.v).div_ceil(frame.v_max),
-            samples: scratch::take(stride * rows * header.v * 8)?,
+            samples: scratch::take(&scratch::BYTES, stride * rows * header.v * 8)?,
             stride,
-            done: false,
+            quant: None,
             header: header.clone(),
         })
     }
@@ -55,6 +56,6 @@ impl Component {
 
 impl Drop for Component {
     fn drop(&mut self) {
-        scratch::give_back(std::mem::take(&mut self.samples));
+        scratch::give_back(&scratch::BYTES, std::mem::take(&mut self.samples));
     }
 }

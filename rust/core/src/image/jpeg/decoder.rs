@@ -1,20 +1,23 @@
 //! From marker to marker through one file.
 
+use super::coefficients::Coefficients;
 use super::component::Component;
-use super::frame::Frame;
+use super::frame::{Colour, Frame};
 use super::huffman::{Kind, Spec, standard};
 use super::markers::{
-    APP0, APP14, APP15, COM, DHT, DNL, DQT, DRI, EOI, Markers, RST0, RST7, SOF0, SOF1, SOS,
+    APP0, APP14, APP15, COM, DHT, DNL, DQT, DRI, EOI, Markers, RST0, RST7, SOF0, SOF1, SOF2, SOS,
 };
 use super::pairs::Pairs;
 use super::planes::Planes;
+use super::progressive::{self, Band};
 use super::quant::{self, Quant};
 use super::scan::{Part, Scan};
+use super::scan_header::ScanHeader;
 use super::segments::Segments;
 use super::{malformed, truncated, unsupported};
-use crate::Result;
-use crate::image::DecodeOptions;
 use crate::image::simd::Path;
+use crate::image::{DecodeOptions, Truncated};
+use crate::{ImageFault, Result};
 
 /// What the markers read so far have set.
 #[derive(Default)]
@@ -27,8 +30,13 @@ pub(super) struct Decoder {
     jfif: bool,
     adobe: Option<u8>,
     frame: Option<Frame>,
+    /// how many scans were read
+    scans: usize,
+    colour: Option<Colour>,
     /// one per component of the frame, made by the first scan
     components: Vec<Component>,
+    /// the same, for a progressive frame
+    coefficients: Vec<Coefficients>,
 }
 
 impl Decoder {
@@ -40,7 +48,12 @@ impl Decoder {
     pub(super) fn run(mut self, bytes: &[u8]) -> Result<Planes> {
         let mut markers = Markers::new(bytes);
         loop {
-            match markers.next()? {
+            let marker = match markers.next() {
+                // A file that was cut behind a scan ends like one that was cut inside it.
+                Err(_) if self.fills() && self.scans > 0 => EOI,
+                marker => marker?,
+            };
+            match marker {
                 SOS => {
                     let header = markers.segment()?;
                     let used = self.scan(header, markers.rest())?;
@@ -55,8 +68,8 @@ impl Decoder {
 
     fn segment(&mut self, marker: u8, payload: &[u8]) -> Result<()> {
         match marker {
-            SOF0 | SOF1 => self.start_frame(payload),
-            0xC2 => Err(unsupported("progressive")),
+            SOF0 | SOF1 => self.start_frame(payload, false),
+            SOF2 => self.start_frame(payload, true),
             0xC3 => Err(unsupported("lossless")),
             0xC9..=0xCB | 0xCD..=0xCF => Err(unsupported("arithmetic-coded")),
             0xC5..=0xC7 => Err(unsupported("hierarchical")),
@@ -70,11 +83,11 @@ impl Decoder {
         }
     }
 
-    fn start_frame(&mut self, payload: &[u8]) -> Result<()> {
+    fn start_frame(&mut self, payload: &[u8], progressive: bool) -> Result<()> {
         if self.frame.is_some() {
             return Err(malformed("two frame headers"));
         }
-        self.frame = Some(Frame::read(payload, &self.options.limits)?);
+        self.frame = Some(Frame::read(payload, progressive, &self.options.limits)?);
         Ok(())
     }
 
@@ -123,81 +136,139 @@ impl Decoder {
         Ok(())
     }
 
+    /// Whether a file that was cut gives what there is of it.
+    fn fills(&self) -> bool {
+        self.options.truncated == Truncated::Fill
+    }
+
     /// Decodes a scan whose entropy-coded data start `file`; the bytes it takes come back.
     fn scan(&mut self, header: &[u8], file: &[u8]) -> Result<usize> {
         let Some(frame) = self.frame.clone() else {
             return Err(malformed("a scan without a frame header"));
         };
-        if self.components.is_empty() {
-            frame.check_supported(self.jfif, self.adobe)?;
+        if self.scans == 0 {
+            self.colour = Some(frame.colour(self.jfif, self.adobe)?);
             self.assume_standard_tables();
         }
-        let scan = self.scan_header(&frame, header)?;
+        self.scans += 1;
+        let header = ScanHeader::read(&frame, header)?;
         let data = Segments::read(file)?;
-        if data.cut {
+        if data.cut && !self.fills() {
             return Err(truncated("the file ends inside the picture data"));
         }
-        scan.check_length(&data)?;
-        if self.components.is_empty() {
-            let components = frame.components.iter().map(|c| Component::new(&frame, c));
-            self.components = components.collect::<Result<_>>()?;
+        if frame.progressive {
+            self.progressive_scan(&frame, &header, &data)?;
+        } else {
+            self.sequential_scan(&frame, &header, &data)?;
         }
-        for part in &scan.parts {
-            if std::mem::replace(&mut self.components[part.component].done, true) {
-                return Err(malformed("two scans of one component"));
-            }
-        }
-        scan.decode(&data, &mut self.components, Path::chosen()?)?;
         Ok(data.consumed)
     }
 
-    fn scan_header(&self, frame: &Frame, header: &[u8]) -> Result<Scan> {
-        let count = usize::from(header.first().copied().unwrap_or(0));
-        if !(1..=frame.components.len()).contains(&count) || header.len() != 4 + 2 * count {
-            return Err(malformed("the scan header does not fit its number of components"));
+    fn sequential_scan(
+        &mut self,
+        frame: &Frame,
+        header: &ScanHeader,
+        data: &Segments,
+    ) -> Result<()> {
+        let parts = header.parts.iter().map(|part| {
+            Ok(Part {
+                component: part.component,
+                dc: self.table(Kind::Dc, part.dc)?,
+                ac: self.table(Kind::Ac, part.ac)?,
+                quant: self.quant(frame, part.component)?,
+                blocks: part.blocks,
+            })
+        });
+        let (columns, rows) = header.units;
+        let scan =
+            Scan { parts: parts.collect::<Result<_>>()?, columns, rows, interval: self.interval };
+        if !data.cut {
+            scan.check_length(data)?;
         }
-        let parts = header[1..=2 * count].chunks_exact(2);
-        let parts =
-            parts.map(|pair| self.part(frame, pair[0], pair[1])).collect::<Result<Vec<_>>>();
-        let mut scan = Scan { parts: parts?, columns: 0, rows: 0, interval: self.interval };
-        if let [part] = scan.parts.as_mut_slice() {
-            // Alone, a component is coded block by block, without those that only fill up a unit.
-            let component = &frame.components[part.component];
-            part.blocks = (1, 1);
-            scan.columns = (frame.width * component.h).div_ceil(8 * frame.h_max);
-            scan.rows = (frame.height * component.v).div_ceil(8 * frame.v_max);
-        } else {
-            (scan.columns, scan.rows) = frame.units();
+        self.make_components(frame)?;
+        for part in &scan.parts {
+            let component = &mut self.components[part.component];
+            if component.quant.replace(part.quant).is_some() {
+                return Err(malformed("two scans of one component"));
+            }
         }
-        if scan.parts.iter().map(|part| part.blocks.0 * part.blocks.1).sum::<usize>() > 10 {
-            return Err(malformed("more than 10 blocks in a coding unit"));
-        }
-        Ok(scan)
+        scan.decode(data, &mut self.components, Path::chosen()?)
     }
 
-    fn part(&self, frame: &Frame, id: u8, tables: u8) -> Result<Part> {
-        let Some(component) = frame.components.iter().position(|c| c.id == id) else {
-            return Err(malformed(format!("a scan of component {id}, which the frame lacks")));
+    fn progressive_scan(
+        &mut self,
+        frame: &Frame,
+        header: &ScanHeader,
+        data: &Segments,
+    ) -> Result<()> {
+        self.check_limits(frame)?;
+        let band = Band::read(header.band, header.parts.len())?;
+        let parts = header.parts.iter().map(|part| {
+            let codes = match band {
+                _ if band.refines_dc() => None,
+                Band { first: 0, .. } => Some(self.table(Kind::Dc, part.dc)?),
+                Band { high: 0, .. } => Some(self.table(Kind::Ac, part.ac)?),
+                _ => Some(self.table(Kind::Refinement, part.ac)?),
+            };
+            Ok(progressive::Part { component: part.component, codes, blocks: part.blocks })
+        });
+        let (parts, (columns, rows)) = (parts.collect::<Result<_>>()?, header.units);
+        let scan = progressive::Scan { parts, band, columns, rows, interval: self.interval };
+        self.make_components(frame)?;
+        for part in &scan.parts {
+            if self.components[part.component].quant.is_none() {
+                self.components[part.component].quant = Some(self.quant(frame, part.component)?);
+            }
+        }
+        if self.coefficients.is_empty() {
+            let coefficients = frame.components.iter().map(|c| Coefficients::new(frame, c));
+            self.coefficients = coefficients.collect::<Result<_>>()?;
+        }
+        scan.decode(data, &mut self.coefficients, Path::chosen()?)
+    }
+
+    /// Every scan costs time for all pixels, however few bytes it has.
+    fn check_limits(&self, frame: &Frame) -> Result<()> {
+        let limits = &self.options.limits;
+        let (bytes, pixels) = (Coefficients::bytes(frame), frame.width * frame.height);
+        let why = if self.scans > limits.scans {
+            format!("more than {} scans", limits.scans)
+        } else if bytes > limits.coefficient_bytes {
+            format!("{bytes} bytes of coefficients, over {}", limits.coefficient_bytes)
+        } else if pixels.saturating_mul(self.scans) > limits.scanned_pixels {
+            format!(
+                "{} scans of {pixels} pixels, over {} in all",
+                self.scans, limits.scanned_pixels
+            )
+        } else {
+            return Ok(());
         };
-        let header = &frame.components[component];
-        let (dc, ac) = (usize::from(tables >> 4), usize::from(tables & 15));
-        let table = |slots: &[Option<Spec>; 4], index: usize, kind: Kind| match slots
-            .get(index)
-            .and_then(Option::as_ref)
-        {
+        Err(ImageFault::Refused(format!("progressive JPEG: {why}")).into())
+    }
+
+    fn make_components(&mut self, frame: &Frame) -> Result<()> {
+        if self.components.is_empty() {
+            let components = frame.components.iter().map(|c| Component::new(frame, c));
+            self.components = components.collect::<Result<_>>()?;
+        }
+        Ok(())
+    }
+
+    fn table(&self, kind: Kind, index: u8) -> Result<Pairs> {
+        let slots = if kind == Kind::Dc { &self.dc } else { &self.ac };
+        match slots.get(usize::from(index)).and_then(Option::as_ref) {
             Some(spec) => Pairs::new(spec, kind),
             None => Err(malformed(format!("Huffman table {index} is missing"))),
-        };
-        let Some(quant) = self.quant.get(header.quant).copied().flatten() else {
-            return Err(malformed(format!("quantisation table {} is missing", header.quant)));
-        };
-        Ok(Part {
-            component,
-            dc: table(&self.dc, dc, Kind::Dc)?,
-            ac: table(&self.ac, ac, Kind::Ac)?,
-            quant,
-            blocks: (header.h, header.v),
-        })
+        }
+    }
+
+    /// The steps of a component; those of its first scan hold, as in libjpeg.
+    fn quant(&self, frame: &Frame, component: usize) -> Result<Quant> {
+        let index = frame.components[component].quant;
+        match self.quant.get(index).copied().flatten() {
+            Some(quant) => Ok(quant),
+            None => Err(malformed(format!("quantisation table {index} is missing"))),
+        }
     }
 
     /// Motion-JPEG frames leave the standard tables out.
@@ -210,13 +281,21 @@ impl Decoder {
     }
 
     /// The filled components.
-    fn picture(self) -> Result<Planes> {
-        let Some(frame) = self.frame.filter(|_| !self.components.is_empty()) else {
+    fn picture(mut self) -> Result<Planes> {
+        let (Some(frame), Some(colour)) = (self.frame, self.colour) else {
             return Err(malformed("no scan"));
         };
-        if let Some(missing) = self.components.iter().find(|component| !component.done) {
+        let path = Path::chosen()?;
+        for (component, coefficients) in self.components.iter_mut().zip(&self.coefficients) {
+            if let (Some(quant), true) = (component.quant, coefficients.complete()) {
+                coefficients.transform(&quant, component, path)?;
+            } else {
+                return Err(truncated("scans of the progressive file are missing"));
+            }
+        }
+        if let Some(missing) = self.components.iter().find(|component| component.quant.is_none()) {
             return Err(malformed(format!("no scan of component {}", missing.header.id)));
         }
-        Ok(Planes::new(frame.width, frame.height, self.components, Path::chosen()?))
+        Ok(Planes::new((frame.width, frame.height), self.components, colour, path))
     }
 }

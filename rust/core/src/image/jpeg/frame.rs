@@ -25,14 +25,27 @@ pub(super) struct Frame {
     /// largest sampling factors of the frame
     pub(super) h_max: usize,
     pub(super) v_max: usize,
+    /// coefficients come in several scans
+    pub(super) progressive: bool,
+}
+
+/// What the components of a frame are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Colour {
+    Gray,
+    YCbCr,
+    Rgb,
+    Cmyk,
+    /// CMYK whose first three components went through the transform of `YCbCr`
+    Ycck,
 }
 
 impl Frame {
-    /// Reads the payload of SOF0 or SOF1.
+    /// Reads the payload of SOF0, SOF1 or SOF2.
     ///
     /// # Errors
     /// `Malformed`, `Refused` for the sides, `Unsupported` for 12 bits.
-    pub(super) fn read(payload: &[u8], limits: &Limits) -> Result<Self> {
+    pub(super) fn read(payload: &[u8], progressive: bool, limits: &Limits) -> Result<Self> {
         let [precision, h1, h0, w1, w0, count, rest @ ..] = payload else {
             return Err(malformed("the frame header is cut short"));
         };
@@ -48,7 +61,7 @@ impl Frame {
         let components = rest.chunks_exact(3).map(component).collect::<Result<Vec<_>>>()?;
         let h_max = components.iter().map(|c| c.h).max().unwrap_or(1);
         let v_max = components.iter().map(|c| c.v).max().unwrap_or(1);
-        Ok(Self { width, height, components, h_max, v_max })
+        Ok(Self { width, height, components, h_max, v_max, progressive })
     }
 
     /// Columns and rows of interleaved coding units.
@@ -56,29 +69,28 @@ impl Frame {
         (self.width.div_ceil(8 * self.h_max), self.height.div_ceil(8 * self.v_max))
     }
 
-    /// Checks colours and sampling, once the markers that tell the colours have been seen.
+    /// The colours, once the markers that tell them have been seen: libjpeg's rules.
     ///
     /// # Errors
-    /// `Unsupported` naming the kind; `Malformed` for two components of one name.
-    pub(super) fn check_supported(&self, jfif: bool, adobe: Option<u8>) -> Result<()> {
-        match self.components.len() {
-            1 => return Ok(()),
-            3 if self.is_rgb(jfif, adobe) => return Err(unsupported("RGB")),
-            3 => {}
-            4 => return Err(unsupported("CMYK")),
-            count => return Err(unsupported(format!("{count}-component"))),
-        }
+    /// `Unsupported` for other numbers of components and for sampling in fractions, as libjpeg;
+    /// `Malformed` for two components of one name.
+    pub(super) fn colour(&self, jfif: bool, adobe: Option<u8>) -> Result<Colour> {
         for (index, component) in self.components.iter().enumerate() {
             if self.components[..index].iter().any(|other| other.id == component.id) {
                 return Err(malformed(format!("two components are called {}", component.id)));
             }
-            let ratio = self.ratio(component);
-            let full_luma = index > 0 || ratio == Some((1, 1));
-            if !full_luma || !matches!(ratio, Some((1, 1) | (2, 1 | 2))) {
+            if self.ratio(component).is_none() {
                 return Err(unsupported(format!("sampling {}", self.sampling())));
             }
         }
-        Ok(())
+        match (self.components.len(), adobe) {
+            (1, _) => Ok(Colour::Gray),
+            (3, _) if self.is_rgb(jfif, adobe) => Ok(Colour::Rgb),
+            (3, _) => Ok(Colour::YCbCr),
+            (4, None | Some(0)) => Ok(Colour::Cmyk),
+            (4, Some(_)) => Ok(Colour::Ycck),
+            (count, _) => Err(unsupported(format!("{count}-component"))),
+        }
     }
 
     /// How many picture columns and rows one sample of the component covers; `None` for fractions.

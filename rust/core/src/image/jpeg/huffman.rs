@@ -1,11 +1,7 @@
-//! Huffman tables: from the 16 code counts of a file to one look-up per symbol.
+//! Huffman tables as a file gives them: 16 code counts and the symbols.
 
-use super::bits::{Bits, extend};
 use super::malformed;
 use crate::Result;
-
-/// Codes up to this length are decoded by one look-up.
-const LOOKUP_BITS: u32 = 11;
 
 /// A table as the file (or the standard) gives it.
 #[derive(Clone, Debug)]
@@ -16,150 +12,52 @@ pub(super) struct Spec {
     pub(super) symbols: Vec<u8>,
 }
 
-/// Which of the two alphabets a table speaks.
+/// What a table is for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Dc,
     Ac,
+    /// bits of AC coefficients that earlier scans have begun
+    Refinement,
 }
 
-/// One decoded code, packed so that a look-up is one load:
-/// bits 0..5 how many bits to drop, 5..12 how many coefficients to advance, 12 whether the value is
-/// complete, 16..32 the value, or the number of magnitude bits that follow.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Entry(u32);
-
-/// Added to the coefficient index by an end-of-block symbol: always beyond the block.
-pub(super) const END_OF_BLOCK: usize = 64;
-
-impl Entry {
-    fn new(bits: u32, advance: u32, complete: bool, value: i32) -> Self {
-        Self(bits | advance << 5 | u32::from(complete) << 12 | u32::from(value as u16) << 16)
-    }
-
-    #[inline]
-    pub(super) fn bits(self) -> u32 {
-        self.0 & 31
-    }
-
-    #[inline]
-    pub(super) fn advance(self) -> usize {
-        (self.0 >> 5 & 127) as usize
-    }
-
-    #[inline]
-    pub(super) fn complete(self) -> bool {
-        self.0 & 1 << 12 != 0
-    }
-
-    #[inline]
-    pub(super) fn value(self) -> i16 {
-        (self.0 >> 16) as i16
-    }
-
-    /// Magnitude bits to read when the value is not complete.
-    #[inline]
-    pub(super) fn size(self) -> u32 {
-        self.0 >> 16
-    }
-
-    /// No code starts with these bits, or a code longer than the look-up.
-    #[inline]
-    pub(super) fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-}
-
-/// A table ready for decoding.
-pub(super) struct Table {
-    lookup: Box<[Entry; 1 << LOOKUP_BITS]>,
+/// The codes of a table, to be found by their bits.
+pub(super) struct Codes {
     /// per length: first code beyond that length, left-aligned to 16 bits
     limits: [u32; 17],
     /// per length: index of the symbol of code `c` is `c + offset`
     offsets: [i32; 17],
     symbols: Vec<u8>,
-    kind: Kind,
 }
 
-impl Table {
+impl Codes {
     /// # Errors
     /// `Malformed` for counts that make no prefix code, or a DC size over 15.
     pub(super) fn new(spec: &Spec, kind: Kind) -> Result<Self> {
         if kind == Kind::Dc && spec.symbols.iter().any(|size| *size > 15) {
             return Err(malformed("a DC Huffman table has a size over 15"));
         }
-        let mut table = Self {
-            lookup: Box::new([Entry::default(); 1 << LOOKUP_BITS]),
-            limits: [0; 17],
-            offsets: [0; 17],
-            symbols: spec.symbols.clone(),
-            kind,
-        };
-        let (mut code, mut index) = (0_u32, 0_usize);
-        for length in 1..=16_u32 {
-            let count = u32::from(spec.counts[length as usize - 1]);
+        let (mut limits, mut offsets) = ([0; 17], [0; 17]);
+        let (mut code, mut index) = (0_u32, 0_u32);
+        for length in 1..=16_usize {
+            let count = u32::from(spec.counts[length - 1]);
             // The standard keeps the code of all ones free.
             if count > 0 && code + count >= 1 << length {
                 return Err(malformed("a Huffman table has more codes than its lengths allow"));
             }
-            table.offsets[length as usize] = index as i32 - code as i32;
-            for _ in 0..count {
-                table.add(code, length, index);
-                code += 1;
-                index += 1;
-            }
-            table.limits[length as usize] = code << (16 - length);
+            offsets[length] = index as i32 - code as i32;
+            (code, index) = (code + count, index + count);
+            limits[length] = code << (16 - length);
             code <<= 1;
         }
-        Ok(table)
+        Ok(Self { limits, offsets, symbols: spec.symbols.clone() })
     }
 
-    /// Fills all look-ups that start with this code.
-    fn add(&mut self, code: u32, length: u32, index: usize) {
-        let Some(free) = LOOKUP_BITS.checked_sub(length) else { return };
-        let symbol = self.symbols[index];
-        let first = (code << free) as usize;
-        for (rest, entry) in self.lookup[first..][..1 << free].iter_mut().enumerate() {
-            *entry = entry_of(symbol, self.kind, length, free, rest as i32);
-        }
-    }
-
-    /// The entry for the next bits; may be empty.
-    #[inline]
-    pub(super) fn find(&self, bits: &Bits<'_>) -> Entry {
-        self.lookup[bits.peek(LOOKUP_BITS) as usize]
-    }
-
-    /// Finds a code longer than the look-up; the entry's bits are those of the code alone.
-    #[cold]
-    pub(super) fn find_long(&self, bits: &Bits<'_>) -> Option<Entry> {
-        let next = bits.peek(16);
-        for length in LOOKUP_BITS + 1..=16 {
-            if next < self.limits[length as usize] {
-                let index = (next >> (16 - length)) as i32 + self.offsets[length as usize];
-                let symbol = self.symbols.get(usize::try_from(index).ok()?)?;
-                return Some(entry_of(*symbol, self.kind, length, 0, 0));
-            }
-        }
-        None
-    }
-}
-
-/// Packs a symbol whose code has `length` bits; `rest` are the `free` bits that follow it.
-fn entry_of(symbol: u8, kind: Kind, length: u32, free: u32, rest: i32) -> Entry {
-    let (run, size) = match kind {
-        Kind::Dc => (0, u32::from(symbol)),
-        Kind::Ac => (u32::from(symbol >> 4), u32::from(symbol & 15)),
-    };
-    if size == 0 {
-        // Of the AC symbols without a value only 15/0, sixteen zeros, goes on.
-        let advance = if kind == Kind::Ac && run != 15 { END_OF_BLOCK as u32 } else { run + 1 };
-        Entry::new(length, advance, true, 0)
-    } else if size <= free {
-        let value = extend(rest >> (free - size), size);
-        Entry::new(length + size, run + 1, true, value)
-    } else {
-        Entry::new(length, run + 1, false, size as i32)
+    /// The symbol whose code starts these 16 bits, and the length of the code.
+    pub(super) fn find(&self, next: u32) -> Option<(u8, u32)> {
+        let length = (1..=16).find(|length| next < self.limits[*length as usize])?;
+        let index = (next >> (16 - length)) as i32 + self.offsets[length as usize];
+        Some((*self.symbols.get(usize::try_from(index).ok()?)?, length))
     }
 }
 
@@ -210,19 +108,18 @@ const AC_CHROMA: [u8; 162] = [
 
 #[cfg(test)]
 mod tests {
-    use super::{Bits, Kind, Spec, Table, standard};
+    use super::{Codes, Kind, Spec, standard};
 
     #[test]
     fn every_code_of_the_standard_tables_is_found() {
         for chroma in [false, true] {
             for (spec, kind) in standard(chroma).iter().zip([Kind::Dc, Kind::Ac]) {
-                let table = Table::new(spec, kind).expect("valid");
+                let codes = Codes::new(spec, kind).expect("valid");
                 let (mut code, mut symbols) = (0_u32, spec.symbols.iter());
                 for length in 1..=16_u32 {
                     for _ in 0..spec.counts[length as usize - 1] {
-                        let bytes = (code << (32 - length)).to_be_bytes();
                         let symbol = *symbols.next().expect("as many symbols as codes");
-                        assert_eq!(symbol_of(&table, &bytes), (symbol, length));
+                        assert_eq!(codes.find(code << (16 - length)), Some((symbol, length)));
                         code += 1;
                     }
                     code <<= 1;
@@ -231,37 +128,16 @@ mod tests {
         }
     }
 
-    /// Symbol and code length at the start of `bytes`, whose magnitude bits are zero.
-    fn symbol_of(table: &Table, bytes: &[u8]) -> (u8, u32) {
-        let mut bits = Bits::new(bytes);
-        bits.refill();
-        let found = table.find(&bits);
-        let entry = if found.is_empty() { table.find_long(&bits).expect("a code") } else { found };
-        let size = match (entry.complete(), entry.value()) {
-            (true, 0) => 0,
-            (true, value) => u32::from(value.unsigned_abs()).ilog2() + 1,
-            (false, _) => entry.size(),
-        };
-        let length = if entry.complete() { entry.bits() - size } else { entry.bits() };
-        let run = match (table.kind, entry.advance()) {
-            (Kind::Dc, _) | (Kind::Ac, super::END_OF_BLOCK) => 0,
-            (Kind::Ac, advance) => advance as u8 - 1,
-        };
-        (run << 4 | size as u8, length)
-    }
-
     #[test]
     fn impossible_tables_are_refused() {
         let spec = |counts: [u8; 16], symbols: Vec<u8>| Spec { counts, symbols };
         let mut three_of_one_bit = [0; 16];
         three_of_one_bit[0] = 3;
-        assert!(Table::new(&spec(three_of_one_bit, vec![0, 1, 2]), Kind::Ac).is_err());
+        assert!(Codes::new(&spec(three_of_one_bit, vec![0, 1, 2]), Kind::Ac).is_err());
         let mut one = [0; 16];
         one[0] = 1;
-        assert!(Table::new(&spec(one, vec![16]), Kind::Dc).is_err());
-        let table = Table::new(&spec(one, vec![1]), Kind::Ac).expect("a single code is fine");
-        let mut bits = Bits::new(&[0x80, 0]);
-        bits.refill();
-        assert!(table.find(&bits).is_empty() && table.find_long(&bits).is_none());
+        assert!(Codes::new(&spec(one, vec![16]), Kind::Dc).is_err());
+        let codes = Codes::new(&spec(one, vec![1]), Kind::Ac).expect("a single code is fine");
+        assert_eq!((codes.find(0), codes.find(0x8000)), (Some((1, 1)), None));
     }
 }

@@ -35,6 +35,7 @@ impl Lines {
 
     pub(super) fn clear(&mut self) {
         self.coefficients.fill(0);
+        self.last.fill(0);
     }
 
     /// The block in column `x` of row `y`.

@@ -1,14 +1,17 @@
-//! Baseline JPEG (8-bit sequential Huffman), bit-equal to libjpeg-turbo's defaults and so to Pillow.
+//! JPEG with 8 bits and Huffman codes, sequential or progressive, bit-equal to libjpeg-turbo's defaults
+//! and so to Pillow.
 //!
-//! markers -> tables and frame header -> entropy decoding and inverse DCT, block by block, into one
-//! plane per component -> fancy upsampling and colour, row by row.
+//! markers -> tables and frame header -> entropy decoding and inverse DCT into one plane per component,
+//! row by row, or for progressive files after the last scan -> fancy upsampling and colour, row by row.
 //!
 //! libjpeg decodes damaged data to something and warns. Here a scan that breaks a rule is an error:
 //! invented pixels are worse than none.
 
 mod bits;
+mod coefficients;
 mod colour;
 mod component;
+mod cursor;
 mod decoder;
 mod frame;
 mod huffman;
@@ -17,8 +20,10 @@ mod lines;
 mod markers;
 mod pairs;
 mod planes;
+mod progressive;
 mod quant;
 mod scan;
+mod scan_header;
 mod segments;
 mod upsample;
 

@@ -5,7 +5,7 @@
 //! both at once nearly halves the number of steps in that chain.
 
 use super::bits::{Bits, extend};
-use super::huffman::{Kind, Spec, Table};
+use super::huffman::{Codes, Kind, Spec};
 use crate::Result;
 
 /// Codes up to this length are decoded by one look-up. Ten and twelve bits measured slower.
@@ -15,7 +15,8 @@ const LOOKUP_BITS: u32 = 11;
 /// (16 bits of code and 10 of magnitude each). No 8-bit picture needs larger ones.
 const MOST_SIZE: u32 = 10;
 
-/// Added to the coefficient index by an end-of-block symbol: always beyond the block.
+/// Added to the coefficient index by an end-of-block symbol: always beyond the block. In progressive
+/// files such a symbol may end several blocks; their number has as many bits as this has more.
 pub(super) const END_OF_BLOCK: usize = 64;
 
 /// One or two symbols. The value of the first is still in the bits, since it need not lie within the
@@ -86,33 +87,36 @@ impl Pair {
 /// A table for sequential scans; one for DC values holds single symbols only.
 pub(super) struct Pairs {
     lookup: Box<[Pair; 1 << LOOKUP_BITS]>,
-    /// for all other codes
-    table: Table,
+    /// for all other symbols
+    codes: Codes,
 }
 
 impl Pairs {
     /// # Errors
     /// As [`Table::new`].
     pub(super) fn new(spec: &Spec, kind: Kind) -> Result<Self> {
-        let table = Table::new(spec, kind)?;
+        let codes = Codes::new(spec, kind)?;
         let mut lookup = Box::new([Pair::default(); 1 << LOOKUP_BITS]);
         let mut code = 0;
         let mut symbols = spec.symbols.iter();
         for (length, count) in (1..=LOOKUP_BITS).zip(spec.counts) {
             for symbol in symbols.by_ref().take(usize::from(count)) {
                 let free = LOOKUP_BITS - length;
-                lookup[code << free..][..1 << free].fill(first(*symbol, length));
+                if u32::from(symbol & 15) <= MOST_SIZE {
+                    lookup[code << free..][..1 << free].fill(first(*symbol, length));
+                }
                 code += 1;
             }
             code <<= 1;
         }
+        // A refinement has more bits of its own behind each symbol.
         if kind == Kind::Ac {
             let singles = lookup.clone();
             for (bits, pair) in lookup.iter_mut().enumerate() {
                 *pair = with_second(&singles, bits, *pair);
             }
         }
-        Ok(Self { lookup, table })
+        Ok(Self { lookup, codes })
     }
 
     /// What the next bits hold; may be empty.
@@ -121,41 +125,32 @@ impl Pairs {
         self.lookup[bits.peek(LOOKUP_BITS) as usize]
     }
 
-    /// Takes a symbol that [`Pairs::find`] does not know: advance and value. Leaves a full buffer.
+    /// A single symbol that [`Pairs::find`] does not know, from the next 16 bits. It may take 31.
     #[cold]
-    #[inline(never)]
-    pub(super) fn take_long(&self, bits: &mut Bits<'_>) -> Option<(usize, i16)> {
-        let entry = self.table.find(bits);
-        let entry = if entry.is_empty() { self.table.find_long(bits)? } else { entry };
-        bits.drop(entry.bits());
-        bits.refill();
-        let value =
-            if entry.complete() { entry.value() } else { bits.magnitude(entry.size()) as i16 };
-        bits.refill();
-        Some((entry.advance(), value))
+    pub(super) fn find_long(&self, next: u32) -> Option<Pair> {
+        let (symbol, length) = self.codes.find(next)?;
+        Some(first(symbol, length))
     }
 }
 
-/// The entry of one symbol; empty for sizes that are not decoded by look-up.
+/// The entry of one symbol.
 fn first(symbol: u8, length: u32) -> Pair {
     let (run, size) = (u32::from(symbol >> 4), u32::from(symbol & 15));
-    match size {
-        // Of the symbols without a value only 15/0, sixteen zeros, goes on.
-        0 if run < 15 => Pair::first(length, 0, END_OF_BLOCK as u32),
-        0..=MOST_SIZE => Pair::first(length, size, run + 1),
-        _ => Pair::default(),
-    }
+    // Of the symbols without a value only 15/0, sixteen zeros, goes on.
+    let advance = if size == 0 && run < 15 { END_OF_BLOCK as u32 + run } else { run + 1 };
+    Pair::first(length, size, advance)
 }
 
 /// Adds the symbol behind `pair`, if the look-up has all of its bits.
 fn with_second(singles: &[Pair; 1 << LOOKUP_BITS], bits: usize, pair: Pair) -> Pair {
     let Some(free) = LOOKUP_BITS.checked_sub(pair.taken()) else { return pair };
-    if pair.is_empty() || pair.advance() == END_OF_BLOCK {
+    if pair.is_empty() || pair.advance() >= END_OF_BLOCK {
         return pair;
     }
     let rest = bits & ((1 << free) - 1);
     let second = singles[rest << (LOOKUP_BITS - free)];
-    if second.is_empty() || second.taken() > free {
+    // The end of several blocks, in a progressive file, has more bits behind it.
+    if second.is_empty() || second.taken() > free || second.advance() > END_OF_BLOCK {
         return pair;
     }
     let size = (second.0 >> 16) as u32 & 0xFF;

@@ -2,6 +2,7 @@
 
 use super::colour;
 use super::component::Component;
+use super::frame::Colour;
 use super::upsample::Upsampler;
 use crate::Result;
 use crate::image::limits::allocate;
@@ -13,20 +14,21 @@ pub(in crate::image) struct Planes {
     width: usize,
     height: usize,
     components: Vec<Component>,
-    chroma: [Upsampler; 2],
+    colour: Colour,
+    /// one per component
+    upsamplers: [Upsampler; 4],
     path: Path,
 }
 
 impl Planes {
     /// Of filled components.
-    pub(super) fn new(width: usize, height: usize, components: Vec<Component>, path: Path) -> Self {
-        Self {
-            width,
-            height,
-            components,
-            chroma: [Upsampler::default(), Upsampler::default()],
-            path,
-        }
+    pub(super) fn new(
+        (width, height): (usize, usize),
+        components: Vec<Component>,
+        colour: Colour,
+        path: Path,
+    ) -> Self {
+        Self { width, height, components, colour, upsamplers: Default::default(), path }
     }
 
     /// All rows.
@@ -50,14 +52,22 @@ impl Rows for Planes {
     }
 
     fn write_row(&mut self, y: usize, out: &mut [u8]) {
-        let [cb_rows, cr_rows] = &mut self.chroma;
-        match self.components.as_slice() {
-            [luma, cb, cr] => {
-                let (cb, cr) = (cb_rows.row(cb, y, self.path), cr_rows.row(cr, y, self.path));
-                colour::convert_row(self.path, luma.padded_row(y), cb, cr, out);
+        let (path, width) = (self.path, self.width);
+        let mut rows = self.components.iter().zip(&mut self.upsamplers);
+        let mut next = || rows.next().map_or(&[][..], |(component, up)| up.row(component, y, path));
+        match self.colour {
+            Colour::Gray => colour::gray_row(&next()[..width], out),
+            Colour::YCbCr => colour::convert_row(path, next(), next(), next(), out),
+            Colour::Rgb => colour::rgb_row([next(), next(), next()], out),
+            Colour::Cmyk => {
+                colour::rgb_row([next(), next(), next()], out);
+                colour::darken_row(next(), out);
             }
-            [gray, ..] => colour::gray_row(gray.row(y), out),
-            [] => unreachable!("a file without components has no planes"),
+            Colour::Ycck => {
+                colour::convert_row(path, next(), next(), next(), out);
+                colour::invert_row(out);
+                colour::darken_row(next(), out);
+            }
         }
     }
 }

@@ -1,12 +1,13 @@
 //! Entropy decoding of a sequential scan, and the inverse DCT, one row of coding units at a time.
 //!
 //! The bits of a block: a full buffer has at least 56. The DC code and magnitude take at most 31 and
-//! are followed by a refill. Two look-ups then take at most 26 bits each ([`Tables`]), which a full
+//! are followed by a refill. Two look-ups then take at most 26 bits each ([`Pairs`]), which a full
 //! buffer holds; the rare symbols that take more refill on their own. So the loop asks nothing but
 //! where the block ends.
 
 use super::bits::Bits;
 use super::component::Component;
+use super::cursor::{Cursor, Step};
 use super::lines::{Lines, Window};
 use super::pairs::{END_OF_BLOCK, Pair, Pairs};
 use super::quant::Quant;
@@ -46,12 +47,12 @@ impl Scan {
         components: &mut [Component],
         path: Path,
     ) -> Result<()> {
-        let mut segment = Segment::start(data, 0, self.interval)?;
+        let mut cursor = Cursor::new(data, self.interval)?;
         let lines = self.parts.iter().map(|part| Lines::new(part.blocks, self.columns));
         let mut lines = lines.collect::<Result<Vec<_>>>()?;
         for row in 0..self.rows {
             lines.iter_mut().for_each(Lines::clear);
-            simd::run(path, UnitRow { scan: self, row, segment: &mut segment, lines: &mut lines })?;
+            simd::run(path, UnitRow { scan: self, row, cursor: &mut cursor, lines: &mut lines })?;
             for (part, lines) in self.parts.iter().zip(&lines) {
                 lines.transform(row, &part.quant, &mut components[part.component], path);
             }
@@ -74,7 +75,7 @@ impl Scan {
 struct UnitRow<'r, 'a> {
     scan: &'r Scan,
     row: usize,
-    segment: &'r mut Segment<'a>,
+    cursor: &'r mut Cursor<'a>,
     lines: &'r mut [Lines],
 }
 
@@ -82,100 +83,68 @@ impl Work for UnitRow<'_, '_> {
     type Output = Result<()>;
 
     #[inline(always)]
-    fn run(self) -> Result<()> {
+    fn run(mut self) -> Result<()> {
+        // A copy, which lives in registers.
+        let mut cursor = self.cursor.clone();
         for column in 0..self.scan.columns {
-            let unit = |why| {
+            cursor.begin_unit()?;
+            if cursor.exhausted {
+                continue;
+            }
+            self.unit(column, &mut cursor).map_err(|why| {
                 let unit = self.row * self.scan.columns + column;
                 malformed(format!("{why}, in coding unit {unit}"))
-            };
-            self.segment.next_unit()?;
-            let parts = self.scan.parts.iter().zip(self.lines.iter_mut()).enumerate();
-            for (index, (part, lines)) in parts {
-                let (across, down) = part.blocks;
-                for y in 0..down {
-                    for x in column * across..(column + 1) * across {
-                        let last = self.segment.block(part, index, lines.window(x, y));
-                        lines.set_last(x, y, last.map_err(unit)?);
-                    }
+            })?;
+        }
+        *self.cursor = cursor;
+        Ok(())
+    }
+}
+
+impl UnitRow<'_, '_> {
+    #[inline(always)]
+    fn unit(&mut self, column: usize, cursor: &mut Cursor<'_>) -> Step<()> {
+        let parts = self.scan.parts.iter().zip(self.lines.iter_mut());
+        for ((part, lines), dc) in parts.zip(&mut cursor.dc) {
+            let (across, down) = part.blocks;
+            for y in 0..down {
+                for x in column * across..(column + 1) * across {
+                    let last = block(part, dc, &mut cursor.bits, lines.window(x, y))?;
+                    lines.set_last(x, y, last);
                 }
             }
-            if self.segment.bits.overrun() {
-                return Err(unit("the scan breaks off"));
-            }
         }
-        Ok(())
+        cursor.end_unit()
     }
 }
 
-/// The data between two restart markers, and what is predicted from block to block within it.
-struct Segment<'a> {
-    data: &'a Segments,
-    index: usize,
-    bits: Bits<'a>,
-    /// last DC value per part
-    dc: [i32; 4],
-    /// units in a segment, 0 = all, and those left in this one
-    interval: usize,
-    left: usize,
+/// Decodes one block of zeros so far; the index of its last coefficient in file order comes back.
+#[inline(always)]
+fn block(part: &Part, dc: &mut i32, bits: &mut Bits<'_>, block: &mut Window) -> Step<u8> {
+    bits.refill();
+    *dc = dc.wrapping_add(i32::from(difference(&part.dc, bits)?));
+    block[0] = i16::try_from(*dc).map_err(|_| "a DC value leaves 16 bits")?;
+    coefficients(&part.ac, bits, block)
 }
-
-impl<'a> Segment<'a> {
-    fn start(data: &'a Segments, index: usize, interval: usize) -> Result<Self> {
-        let Some(bytes) = data.segment(index) else {
-            return Err(malformed(format!("restart marker {index} is missing")));
-        };
-        Ok(Self { data, index, bits: Bits::new(bytes), dc: [0; 4], interval, left: interval })
-    }
-
-    /// Goes on behind the next restart marker if one is due, which must be the right one.
-    #[inline(always)]
-    fn next_unit(&mut self) -> Result<()> {
-        if self.interval > 0 {
-            if self.left == 0 {
-                *self = self.behind_restart()?;
-            }
-            self.left -= 1;
-        }
-        Ok(())
-    }
-
-    #[cold]
-    fn behind_restart(&self) -> Result<Self> {
-        let due = (self.index % 8) as u8;
-        match self.data.restart(self.index) {
-            Some(number) if number == due => Self::start(self.data, self.index + 1, self.interval),
-            Some(number) => Err(malformed(format!("restart marker {number}, expected {due}"))),
-            None => Err(malformed(format!("restart marker {} is missing", self.index))),
-        }
-    }
-
-    /// Decodes one block of zeros so far; the index of its last coefficient in file order comes back.
-    #[inline(always)]
-    fn block(&mut self, part: &Part, index: usize, block: &mut Window) -> Step<u8> {
-        let bits = &mut self.bits;
-        bits.refill();
-        let dc = self.dc[index].wrapping_add(i32::from(difference(&part.dc, bits)?));
-        self.dc[index] = dc;
-        block[0] = i16::try_from(dc).map_err(|_| "a DC value leaves 16 bits")?;
-        coefficients(&part.ac, bits, block)
-    }
-}
-
-/// A broken rule, in the words of the error; small enough for the hot loop.
-type Step<T> = std::result::Result<T, &'static str>;
 
 const NO_CODE: &str = "invalid Huffman code";
 
 /// How far the DC value moves.
 #[inline(always)]
 fn difference(table: &Pairs, bits: &mut Bits<'_>) -> Step<i16> {
-    let pair = table.find(bits);
+    let mut pair = table.find(bits);
     if pair.is_empty() {
-        return table.take_long(bits).map(|(_, value)| value).ok_or(NO_CODE);
+        pair = table.find_long(bits.peek(16)).ok_or(NO_CODE)?;
     }
+    Ok(take(pair, bits))
+}
+
+/// Takes the symbols of `pair`; the value of the first comes back.
+#[inline(always)]
+fn take(pair: Pair, bits: &mut Bits<'_>) -> i16 {
     let value = pair.first_value(bits);
     bits.drop(pair.taken());
-    Ok(value)
+    value
 }
 
 /// The AC coefficients of a block; the index of the last one comes back.
@@ -185,18 +154,21 @@ fn coefficients(table: &Pairs, bits: &mut Bits<'_>, block: &mut Window) -> Step<
     loop {
         bits.refill();
         for _ in 0..2 {
-            let pair = table.find(bits);
+            let mut pair = table.find(bits);
             if pair.is_empty() {
-                let (advance, value) = table.take_long(bits).ok_or(NO_CODE)?;
-                at = at.wrapping_add(advance);
+                // It may take more than its share, so the buffer is full before and after it.
+                bits.refill();
+                pair = table.find_long(bits.peek(16)).ok_or(NO_CODE)?;
+                let value = take(pair, bits);
+                bits.refill();
+                at = at.wrapping_add(pair.advance());
                 put(block, at, value);
                 if at >= 63 {
-                    return last(at, advance);
+                    return last(at, pair.advance());
                 }
                 continue;
             }
-            let value = pair.first_value(bits);
-            bits.drop(pair.taken());
+            let value = take(pair, bits);
             let first = at.wrapping_add(pair.advance());
             at = first.wrapping_add(pair.second_advance());
             // Without a second symbol this is the place of the first, which is written after it.

@@ -22,17 +22,28 @@ impl Upsampler {
     ) -> &'a [u8] {
         // libjpeg leaves very narrow components to plain repetition.
         let fancy = component.width > 2;
-        let near = component.row(y / component.ratio.1);
-        match component.ratio {
-            (1, _) => return component.padded_row(y),
-            (_, 1) if fancy => self.spread(Near { near }, path),
-            (_, 2) if fancy => {
-                let far = if y.is_multiple_of(2) { (y / 2).saturating_sub(1) } else { y / 2 + 1 };
-                self.spread(NearAndFar { near, far: component.row(far) }, path);
-            }
-            _ => self.repeat(near),
+        let (across, down) = component.ratio;
+        let near = component.row(y / down);
+        // The row on the other side of the new one, for two new rows from each.
+        let far = || {
+            component.row(if y.is_multiple_of(2) { (y / 2).saturating_sub(1) } else { y / 2 + 1 })
+        };
+        match (across, down) {
+            (1, 1) => return component.padded_row(y),
+            (2, 1) if fancy => self.spread(Near { near }, path),
+            (2, 2) if fancy => self.spread(NearAndFar { near, far: far() }, path),
+            (1, 2) => self.mix(near, far(), 1 + (y % 2) as u16),
+            _ => self.repeat(near, across),
         }
         &self.out
+    }
+
+    /// New rows between old ones, with the same number of samples.
+    fn mix(&mut self, near: &[u8], far: &[u8], round: u16) {
+        let mix = |(near, far): (&u8, &u8)| (u16::from(*near) * 3 + u16::from(*far) + round) >> 2;
+        self.out.clear();
+        self.out.extend(near.iter().zip(far).map(|pair| mix(pair) as u8));
+        self.out.resize(near.len().next_multiple_of(STEP), 0);
     }
 
     fn spread<S: Sums>(&mut self, sums: S, path: Path) {
@@ -45,10 +56,11 @@ impl Upsampler {
         );
     }
 
-    fn repeat(&mut self, row: &[u8]) {
+    /// Each sample `times` times.
+    fn repeat(&mut self, row: &[u8], times: usize) {
         self.out.clear();
-        self.out.extend(row.iter().flat_map(|sample| [*sample; 2]));
-        self.out.resize((2 * row.len()).next_multiple_of(STEP), 0);
+        self.out.extend(row.iter().flat_map(|sample| std::iter::repeat_n(*sample, times)));
+        self.out.resize((times * row.len()).next_multiple_of(STEP), 0);
     }
 }
 

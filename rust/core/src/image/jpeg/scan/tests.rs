@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::super::huffman::{Kind, Spec};
 use super::super::lines::Lines;
-use super::{Pairs, Part, Segment, Segments, ZIGZAG};
+use super::{Cursor, Pairs, Part, Segments, ZIGZAG, block};
 
 /// A prefix code of these symbols with lengths as near the wanted ones as the rest allows.
 fn spec(symbols: &[u8], wanted: &[u32]) -> Spec {
@@ -141,16 +141,17 @@ proptest! {
         let data = Segments::read(&file).expect("valid");
         let (dc, ac) = (Pairs::new(&dc, Kind::Dc)?, Pairs::new(&ac, Kind::Ac)?);
         let part = Part { component: 0, dc, ac, quant: [1; 64], blocks: (1, 1) };
-        let mut segment = Segment::start(&data, 0, interval)?;
+        let mut cursor = Cursor::new(&data, interval)?;
         let mut lines = Lines::new((1, 1), blocks.len())?;
         for (index, expected) in blocks.iter().enumerate() {
-            segment.next_unit()?;
-            let block = lines.window(index, 0);
+            cursor.begin_unit()?;
+            let window = lines.window(index, 0);
             let last = expected.iter().rposition(|value| *value != 0).unwrap_or(0);
-            prop_assert_eq!(segment.block(&part, 0, block), Ok(last as u8));
-            let values = ZIGZAG[..64].iter().map(|place| block[usize::from(*place)]);
+            let Cursor { dc: [dc, ..], bits, .. } = &mut cursor;
+            prop_assert_eq!(block(&part, dc, bits, window), Ok(last as u8));
+            let values = ZIGZAG[..64].iter().map(|place| window[usize::from(*place)]);
             prop_assert_eq!(values.collect::<Vec<_>>(), expected.clone());
-            prop_assert!(!segment.bits.overrun());
+            prop_assert_eq!(cursor.end_unit(), Ok(()));
         }
     }
 }

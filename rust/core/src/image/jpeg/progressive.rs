@@ -1,0 +1,295 @@
+//! Entropy decoding of one scan of a progressive file: some bits of some coefficients of all blocks.
+//!
+//! The bits of a step are counted as in `scan.rs`: two look-ups to a full buffer.
+
+use super::bits::Bits;
+use super::coefficients::{Block, Coefficients};
+use super::cursor::{Cursor, Step};
+use super::malformed;
+use super::pairs::{END_OF_BLOCK, Pair, Pairs};
+use super::segments::Segments;
+use crate::Result;
+use crate::image::simd::{self, Path, Work};
+
+/// One component as this scan codes it.
+pub(super) struct Part {
+    /// index in the frame
+    pub(super) component: usize,
+    /// the codes; a scan that only refines DC values has none
+    pub(super) codes: Option<Pairs>,
+    /// blocks per coding unit, across and down
+    pub(super) blocks: (usize, usize),
+}
+
+/// Which coefficients a scan brings, and which of their bits.
+#[derive(Clone, Copy)]
+pub(super) struct Band {
+    /// first and last index in file order
+    pub(super) first: usize,
+    pub(super) last: usize,
+    /// the bit below which earlier scans stopped, 0 = there were none
+    pub(super) high: u8,
+    /// the lowest bit of this scan
+    pub(super) low: u8,
+}
+
+impl Band {
+    /// Reads the last three bytes of a scan header for `components` components.
+    ///
+    /// # Errors
+    /// `Malformed` for values outside the standard.
+    pub(super) fn read([first, last, bits]: [u8; 3], components: usize) -> Result<Self> {
+        let (first, last) = (usize::from(first), usize::from(last));
+        let (high, low) = (bits >> 4, bits & 15);
+        let fits =
+            if first == 0 { last == 0 } else { (first..64).contains(&last) && components == 1 };
+        if !fits || low > 13 || (high > 0 && high != low + 1) {
+            return Err(malformed(format!(
+                "a progressive scan of coefficients {first}..{last}, bits {high} to {low}"
+            )));
+        }
+        Ok(Self { first, last, high, low })
+    }
+
+    /// Which of the two alphabets codes it, if any.
+    pub(super) fn refines_dc(self) -> bool {
+        self.first == 0 && self.high > 0
+    }
+}
+
+/// A scan: its parts, and the grid of coding units.
+pub(super) struct Scan {
+    pub(super) parts: Vec<Part>,
+    pub(super) band: Band,
+    pub(super) columns: usize,
+    pub(super) rows: usize,
+    /// units between restart markers; 0 = none
+    pub(super) interval: usize,
+}
+
+impl Scan {
+    /// Decodes all units.
+    ///
+    /// # Errors
+    /// `Malformed` at the first broken rule.
+    pub(super) fn decode(
+        &self,
+        data: &Segments,
+        coefficients: &mut [Coefficients],
+        path: Path,
+    ) -> Result<()> {
+        for part in &self.parts {
+            let Band { first, last, high, low } = self.band;
+            coefficients[part.component].bring(first..=last, high, low)?;
+        }
+        let cursor = Cursor::new(data, self.interval)?;
+        simd::run(path, Units { scan: self, cursor, coefficients })
+    }
+}
+
+/// The entropy decoding of all units.
+struct Units<'r, 'a> {
+    scan: &'r Scan,
+    cursor: Cursor<'a>,
+    coefficients: &'r mut [Coefficients],
+}
+
+impl Work for Units<'_, '_> {
+    type Output = Result<()>;
+
+    #[inline(always)]
+    fn run(mut self) -> Result<()> {
+        let columns = self.scan.columns;
+        for unit in 0..columns * self.scan.rows {
+            self.cursor.begin_unit()?;
+            if self.cursor.exhausted {
+                continue;
+            }
+            self.unit(unit % columns, unit / columns)
+                .map_err(|why| malformed(format!("{why}, in coding unit {unit}")))?;
+        }
+        Ok(())
+    }
+}
+
+impl Units<'_, '_> {
+    #[inline(always)]
+    fn unit(&mut self, column: usize, row: usize) -> Step<()> {
+        for (index, part) in self.scan.parts.iter().enumerate() {
+            let (across, down) = part.blocks;
+            for y in row * down..(row + 1) * down {
+                for x in column * across..(column + 1) * across {
+                    let block = self.coefficients[part.component].block(x, y);
+                    block_of(self.scan.band, part, index, &mut self.cursor, block)?;
+                }
+            }
+        }
+        self.cursor.end_unit()
+    }
+}
+
+const NO_CODE: &str = "invalid Huffman code";
+const OUTSIDE: &str = "a coefficient lies outside its scan";
+
+#[inline(always)]
+fn block_of(
+    band: Band,
+    part: &Part,
+    index: usize,
+    cursor: &mut Cursor<'_>,
+    block: &mut Block,
+) -> Step<()> {
+    match (&part.codes, band.high) {
+        (None, _) => {
+            cursor.bits.refill();
+            block[0] |= (cursor.bits.take(1) << band.low) as i16;
+            Ok(())
+        }
+        (Some(codes), _) if band.first == 0 => {
+            cursor.bits.refill();
+            let pair = symbol(codes, &mut cursor.bits)?;
+            let dc = cursor.dc[index].wrapping_add(i32::from(value(pair, &mut cursor.bits)));
+            cursor.dc[index] = dc;
+            let scaled = i64::from(dc) << band.low;
+            block[0] = i16::try_from(scaled).map_err(|_| "a DC value leaves 16 bits")?;
+            Ok(())
+        }
+        (Some(codes), 0) => first_bits(band, codes, cursor, block),
+        (Some(codes), _) => next_bit(band, codes, cursor, block),
+    }
+}
+
+/// The next symbol or two of a full buffer, not taken yet.
+#[inline(always)]
+fn symbol(codes: &Pairs, bits: &mut Bits<'_>) -> Step<Pair> {
+    let pair = codes.find(bits);
+    if pair.is_empty() { codes.find_long(bits.peek(16)).ok_or(NO_CODE) } else { Ok(pair) }
+}
+
+/// Takes the symbols of `pair`; the value of the first comes back.
+#[inline(always)]
+fn value(pair: Pair, bits: &mut Bits<'_>) -> i16 {
+    let value = pair.first_value(bits);
+    bits.drop(pair.taken());
+    value
+}
+
+/// How many more blocks an end-of-band symbol of this advance covers; takes the bits that say so.
+#[inline(always)]
+fn ended_blocks(advance: usize, bits: &mut Bits<'_>) -> u32 {
+    let size = (advance - END_OF_BLOCK) as u32;
+    bits.refill();
+    (1 << size) - 1 + bits.take(size)
+}
+
+/// The first scan of a band of AC coefficients.
+#[inline(always)]
+fn first_bits(band: Band, codes: &Pairs, cursor: &mut Cursor<'_>, block: &mut Block) -> Step<()> {
+    if cursor.ended > 0 {
+        cursor.ended -= 1;
+        return Ok(());
+    }
+    let mut at = band.first - 1;
+    loop {
+        let bits = &mut cursor.bits;
+        bits.refill();
+        let pair = symbol(codes, bits)?;
+        let value = value(pair, bits);
+        if pair.advance() >= END_OF_BLOCK {
+            cursor.ended = ended_blocks(pair.advance(), bits);
+            return Ok(());
+        }
+        at += pair.advance();
+        if at > band.last {
+            return Err(OUTSIDE);
+        }
+        block[at & 63] = value.wrapping_shl(u32::from(band.low));
+        if at == band.last {
+            // A second symbol belongs to the next block.
+            if pair.second_advance() > 0 {
+                bits.give_back(pair.taken_by_second());
+            }
+            return Ok(());
+        }
+        if pair.second_advance() == END_OF_BLOCK {
+            return Ok(());
+        }
+        if pair.second_advance() > 0 {
+            at += pair.second_advance();
+            if at > band.last {
+                return Err(OUTSIDE);
+            }
+            block[at & 63] = pair.second_value().wrapping_shl(u32::from(band.low));
+            if at == band.last {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// A later scan of a band: one more bit of the coefficients that are not zero, and new ones of the
+/// lowest bit among those that are.
+#[inline(always)]
+fn next_bit(band: Band, codes: &Pairs, cursor: &mut Cursor<'_>, block: &mut Block) -> Step<()> {
+    let within = !0 >> (63 - band.last) & !0 << band.first;
+    let known = nonzero(block) & within;
+    let mut left = within;
+    while cursor.ended == 0 && left != 0 {
+        let bits = &mut cursor.bits;
+        bits.refill();
+        let pair = symbol(codes, bits)?;
+        let value = value(pair, bits);
+        if pair.advance() >= END_OF_BLOCK {
+            cursor.ended = ended_blocks(pair.advance(), bits) + 1;
+            break;
+        }
+        if !(-1..=1).contains(&value) {
+            return Err("a new coefficient of more than one bit");
+        }
+        // The new one takes the place of a zero, behind as many zeros as the run says.
+        let mut zeros = left & !known;
+        for _ in 1..pair.advance() {
+            zeros &= zeros.wrapping_sub(1);
+        }
+        if zeros == 0 {
+            return Err(OUTSIDE);
+        }
+        let place = zeros.trailing_zeros();
+        let passed = (1 << place) - 1;
+        refine(band.low, left & known & passed, bits, block);
+        block[place as usize & 63] = value.wrapping_shl(u32::from(band.low));
+        left &= !passed & !(1 << place);
+    }
+    if cursor.ended > 0 {
+        cursor.ended -= 1;
+        refine(band.low, left & known, &mut cursor.bits, block);
+    }
+    Ok(())
+}
+
+/// One bit for each coefficient of `which`, away from zero if set.
+#[inline(always)]
+fn refine(low: u8, mut which: u64, bits: &mut Bits<'_>, block: &mut Block) {
+    let step = 1_i16 << low;
+    while which != 0 {
+        bits.refill();
+        // A full buffer has bits for this many.
+        for _ in 0..which.count_ones().min(56) {
+            let coefficient = &mut block[which.trailing_zeros() as usize & 63];
+            which &= which.wrapping_sub(1);
+            let wanted = -(bits.take(1) as i16) & step & !*coefficient;
+            let sign = *coefficient >> 15;
+            *coefficient = coefficient.wrapping_add((wanted ^ sign).wrapping_sub(sign));
+        }
+    }
+}
+
+/// Which coefficients of a block are not zero.
+#[inline(always)]
+fn nonzero(block: &Block) -> u64 {
+    let bytes = block.as_chunks::<8>().0.iter().map(|eight| {
+        let bit = |(i, value): (usize, &i16)| u8::from(*value != 0) << i;
+        eight.iter().enumerate().map(bit).fold(0, |mask, bit| mask | bit)
+    });
+    bytes.enumerate().fold(0, |mask, (i, byte)| mask | u64::from(byte) << (8 * i))
+}
