@@ -1,13 +1,5 @@
 """Files of the larger sets that Pillow shows and ours refuses, by a part of the message."""
 
-# Kinds of JPEG that are not decoded yet; an entry that no file needs any more is a failure.
-PENDING = (
-    "unsupported image: progressive JPEG",
-    "unsupported image: CMYK JPEG",
-    "unsupported image: RGB JPEG",
-    "unsupported image: sampling",
-)
-
 REFUSED: dict[str, tuple[str, ...]] = {
     "malformed GIF: codes of 11 bits": ("pillow/issue_2811.gif",),
     "malformed JPEG: a coefficient lies outside its block": (
@@ -19,6 +11,15 @@ REFUSED: dict[str, tuple[str, ...]] = {
         "fuzz-zune/jpeg/c8206757c64b82ab.jpg",
         "fuzz-zune/jpeg/cefc485c86dc124a.jpg",
         "fuzz-zune/jpeg/f890ed73fe4e4c9f.jpg",
+    ),
+    "malformed JPEG: invalid Huffman code": (
+        "fuzz-zune/jpeg/205e7ddccc062726.jpg",
+        "fuzz-zune/jpeg/bbaa1bccdbdbc5e6.jpg",
+        "fuzz-zune/jpeg/f84ebbc1da60caea.jpg",
+    ),
+    "malformed JPEG: the scan breaks off": ("fuzz-zune/jpeg/793e4dc67dc74ae5.jpg",),
+    "malformed JPEG: the scans of a progressive file do not follow on each other": (
+        "fuzz-zune/jpeg/dbb59e7cb4b24020.jpg",
     ),
     "bytes, too few for it": ("fuzz-zune/jpeg/507f4478f622b01d.jpg",),
     "malformed PNG: wrong checksum of chunk `IDAT`": (
@@ -46,6 +47,11 @@ REFUSED: dict[str, tuple[str, ...]] = {
         "pillow/no_palette_with_background.gif",
         "pillow/no_palette_with_transparency.gif",
         "pillow/transparent_dispose.gif",
+    ),
+    "truncated JPEG: scans of the progressive file are missing": (
+        "derived/jpeg/prog_dc_only.jpg",
+        "derived/jpeg/prog_incomplete_scans.jpg",
+        "fuzz-zune/jpeg/43fb21e84a9c3ba5.jpg",
     ),
     "truncated PNG: the file ends inside a chunk": ("pillow/truncated_end_chunk.png",),
     "unsupported image: arithmetic-coded JPEG": (

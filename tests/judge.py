@@ -10,7 +10,6 @@ answer is a line of JSON. After the last file one more line tells the peak of th
 import hashlib
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -115,10 +114,12 @@ def paths() -> list[str]:
 def main(source: BinaryIO) -> None:
     """Answers until the source ends."""
     processors = [ImageProcessor(config, num_threads=1) for config in CONFIGS]
+    peak = 0
     while head := source.read(5):
         data = source.read(int.from_bytes(head[:4], "little"))
         _say(_answer(data, processors[head[4] % len(processors)]))
-    _say({"peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024})
+        peak = max(peak, _resident("VmHWM"))
+    _say({"peak": peak})
 
 
 def _answer(data: bytes, processor: ImageProcessor) -> dict[str, Any]:

@@ -148,7 +148,10 @@ impl Decoder {
         };
         if self.scans == 0 {
             self.colour = Some(frame.colour(self.jfif, self.adobe)?);
-            self.assume_standard_tables();
+            // libjpeg does so for sequential frames alone.
+            if !frame.progressive {
+                self.assume_standard_tables();
+            }
         }
         self.scans += 1;
         let header = ScanHeader::read(&frame, header)?;
