@@ -41,3 +41,10 @@ def run(name: str, files: dict[str, list[bytes]], count: int, folder: Path) -> N
 def mutants(name: str, files: dict[str, list[bytes]], count: int) -> Iterator[File]:
     for number in range(count):
         yield File(f"{name} {number}", *mutant(random.Random(f"{name} {number}"), files))
+
+
+def test_files_that_were_once_wrong(data: Path, tmp_path: Path):
+    """Found by these campaigns; all made from generated pictures."""
+    paths = sorted((data / "regressions").iterdir())
+    found = (File(path.name, SUFFIXES[path.suffix], path.read_bytes()) for path in paths)
+    campaign(found, tmp_path).check(tmp_path)
