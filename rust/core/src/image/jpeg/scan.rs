@@ -89,6 +89,7 @@ impl Work for UnitRow<'_, '_> {
         for column in 0..self.scan.columns {
             cursor.begin_unit()?;
             if cursor.exhausted {
+                self.leave_out(column);
                 continue;
             }
             self.unit(column, &mut cursor).map_err(|why| {
@@ -115,6 +116,17 @@ impl UnitRow<'_, '_> {
             }
         }
         cursor.end_unit()
+    }
+
+    /// Makes the blocks of a unit all zero.
+    #[cold]
+    fn leave_out(&mut self, column: usize) {
+        for (part, lines) in self.scan.parts.iter().zip(self.lines.iter_mut()) {
+            let (across, down) = part.blocks;
+            for y in 0..down {
+                (column * across..(column + 1) * across).for_each(|x| lines.window(x, y)[0] = 0);
+            }
+        }
     }
 }
 
