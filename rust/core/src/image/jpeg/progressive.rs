@@ -9,7 +9,7 @@ use super::malformed;
 use super::pairs::{END_OF_BLOCK, Pair, Pairs};
 use super::segments::Segments;
 use crate::Result;
-use crate::image::simd::{self, Path, Work};
+use crate::image::simd::{self, Instructions, Path, Work};
 
 /// One component as this scan codes it.
 pub(super) struct Part {
@@ -98,14 +98,14 @@ impl Work for Units<'_, '_> {
     type Output = Result<()>;
 
     #[inline(always)]
-    fn run(mut self) -> Result<()> {
+    fn run<I: Instructions>(mut self) -> Result<()> {
         let columns = self.scan.columns;
         for unit in 0..columns * self.scan.rows {
             self.cursor.begin_unit()?;
             if self.cursor.exhausted {
                 continue;
             }
-            self.unit(unit % columns, unit / columns)
+            self.unit::<I>(unit % columns, unit / columns)
                 .map_err(|why| malformed(format!("{why}, in coding unit {unit}")))?;
         }
         Ok(())
@@ -114,13 +114,13 @@ impl Work for Units<'_, '_> {
 
 impl Units<'_, '_> {
     #[inline(always)]
-    fn unit(&mut self, column: usize, row: usize) -> Step<()> {
+    fn unit<I: Instructions>(&mut self, column: usize, row: usize) -> Step<()> {
         for (index, part) in self.scan.parts.iter().enumerate() {
             let (across, down) = part.blocks;
             for y in row * down..(row + 1) * down {
                 for x in column * across..(column + 1) * across {
                     let block = self.coefficients[part.component].block(x, y);
-                    block_of(self.scan.band, part, index, &mut self.cursor, block)?;
+                    block_of::<I>(self.scan.band, part, index, &mut self.cursor, block)?;
                 }
             }
         }
@@ -132,7 +132,7 @@ const NO_CODE: &str = "invalid Huffman code";
 const OUTSIDE: &str = "a coefficient lies outside its scan";
 
 #[inline(always)]
-fn block_of(
+fn block_of<I: Instructions>(
     band: Band,
     part: &Part,
     index: usize,
@@ -155,7 +155,7 @@ fn block_of(
             Ok(())
         }
         (Some(codes), 0) => first_bits(band, codes, cursor, block),
-        (Some(codes), _) => next_bit(band, codes, cursor, block),
+        (Some(codes), _) => next_bit::<I>(band, codes, cursor, block),
     }
 }
 
@@ -230,7 +230,12 @@ fn first_bits(band: Band, codes: &Pairs, cursor: &mut Cursor<'_>, block: &mut Bl
 /// A later scan of a band: one more bit of the coefficients that are not zero, and new ones of the
 /// lowest bit among those that are.
 #[inline(always)]
-fn next_bit(band: Band, codes: &Pairs, cursor: &mut Cursor<'_>, block: &mut Block) -> Step<()> {
+fn next_bit<I: Instructions>(
+    band: Band,
+    codes: &Pairs,
+    cursor: &mut Cursor<'_>,
+    block: &mut Block,
+) -> Step<()> {
     let within = !0 >> (63 - band.last) & !0 << band.first;
     let known = nonzero(block) & within;
     let mut left = within;
@@ -247,18 +252,14 @@ fn next_bit(band: Band, codes: &Pairs, cursor: &mut Cursor<'_>, block: &mut Bloc
             return Err("a new coefficient of more than one bit");
         }
         // The new one takes the place of a zero, behind as many zeros as the run says.
-        let mut zeros = left & !known;
-        for _ in 1..pair.advance() {
-            zeros &= zeros.wrapping_sub(1);
-        }
-        if zeros == 0 {
+        let new = I::nth_set_bit(left & !known, pair.advance() as u32 - 1);
+        if new == 0 {
             return Err(OUTSIDE);
         }
-        let place = zeros.trailing_zeros();
-        let passed = (1 << place) - 1;
+        let passed = new - 1;
         refine(band.low, left & known & passed, bits, block);
-        block[place as usize & 63] = value.wrapping_shl(u32::from(band.low));
-        left &= !passed & !(1 << place);
+        block[new.trailing_zeros() as usize & 63] = value.wrapping_shl(u32::from(band.low));
+        left &= !passed & !new;
     }
     if cursor.ended > 0 {
         cursor.ended -= 1;

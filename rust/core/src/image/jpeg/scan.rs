@@ -14,7 +14,7 @@ use super::quant::Quant;
 use super::segments::Segments;
 use super::{ZIGZAG, malformed};
 use crate::Result;
-use crate::image::simd::{self, Path, Work};
+use crate::image::simd::{self, Instructions, Path, Work};
 
 /// One component as this scan codes it.
 pub(super) struct Part {
@@ -83,7 +83,7 @@ impl Work for UnitRow<'_, '_> {
     type Output = Result<()>;
 
     #[inline(always)]
-    fn run(mut self) -> Result<()> {
+    fn run<I: Instructions>(mut self) -> Result<()> {
         // A copy, which lives in registers.
         let mut cursor = self.cursor.clone();
         for column in 0..self.scan.columns {

@@ -2,7 +2,7 @@
 
 use super::component::Component;
 use crate::image::simd::jpeg_colour::STEP;
-use crate::image::simd::{self, Path, Work};
+use crate::image::simd::{self, Instructions, Path, Work};
 
 /// Full-width rows of one component, with the buffers they need.
 #[derive(Default)]
@@ -129,7 +129,7 @@ impl<S: Sums> Work for Spread<'_, S> {
     type Output = ();
 
     #[inline(always)]
-    fn run(self) {
+    fn run<I: Instructions>(self) {
         let count = self.from.count();
         let sums = self.sums;
         self.from.write(&mut sums[1..=count]);

@@ -24,7 +24,7 @@ pub const VARIABLE: &str = "LLAVA_FAST_CPU";
 pub enum Path {
     /// whatever the compiler makes of plain Rust
     Scalar,
-    /// AVX2, BMI1, BMI2 and LZCNT: x86-64 since 2013
+    /// AVX2, BMI1, BMI2, LZCNT and POPCNT: x86-64 since 2013
     Avx2,
     /// AVX-512 F, BW, DQ, VL, VBMI and VNNI: x86-64 servers since 2019
     Avx512,
@@ -87,6 +87,7 @@ fn has_avx2() -> bool {
         && is_x86_feature_detected!("bmi1")
         && is_x86_feature_detected!("bmi2")
         && is_x86_feature_detected!("lzcnt")
+        && is_x86_feature_detected!("popcnt")
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -108,7 +109,35 @@ pub(crate) trait Work {
     type Output;
 
     /// does it
-    fn run(self) -> Self::Output;
+    fn run<I: Instructions>(self) -> Self::Output;
+}
+
+/// Single instructions that the compiler does not find by itself.
+pub(crate) trait Instructions {
+    /// The `n`-th of the bits that are set, counted from 0 at the lowest; 0 if there are fewer.
+    fn nth_set_bit(bits: u64, n: u32) -> u64;
+}
+
+struct Plain;
+
+impl Instructions for Plain {
+    #[inline(always)]
+    fn nth_set_bit(bits: u64, n: u32) -> u64 {
+        let rest = (0..n).fold(bits, |bits, _| bits & bits.wrapping_sub(1));
+        rest & rest.wrapping_neg()
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+struct Bmi2;
+
+#[cfg(target_arch = "x86_64")]
+impl Instructions for Bmi2 {
+    #[inline(always)]
+    fn nth_set_bit(bits: u64, n: u32) -> u64 {
+        // SAFETY: only paths that have the instruction are run with it, see below.
+        unsafe { std::arch::x86_64::_pdep_u64(1 << (n & 63), bits) }
+    }
 }
 
 /// Runs the copy of `work` that was compiled for `path`.
@@ -119,25 +148,49 @@ pub(crate) fn run<W: Work>(path: Path, work: W) -> W::Output {
         Path::Avx2 => unsafe { run_avx2(work) },
         #[cfg(target_arch = "x86_64")]
         Path::Avx512 => unsafe { run_avx512(work) },
-        _ => work.run(),
+        _ => work.run::<Plain>(),
     }
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt")]
+#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
 fn run_avx2<W: Work>(work: W) -> W::Output {
-    work.run()
+    work.run::<Bmi2>()
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi")]
+#[target_feature(
+    enable = "avx2,bmi1,bmi2,lzcnt,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi"
+)]
 fn run_avx512<W: Work>(work: W) -> W::Output {
-    work.run()
+    work.run::<Bmi2>()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Path, choose};
+    use super::{Instructions, Path, Work, choose, run};
+
+    struct Bits(u64, u32);
+
+    impl Work for Bits {
+        type Output = u64;
+
+        #[inline(always)]
+        fn run<I: Instructions>(self) -> u64 {
+            I::nth_set_bit(self.0, self.1)
+        }
+    }
+
+    #[test]
+    fn set_bits_are_counted_on_every_path() {
+        for path in Path::ALL.into_iter().filter(|path| path.available()) {
+            for (bits, n, expected) in
+                [(0b1011, 0, 1), (0b1011, 2, 8), (0b1011, 3, 0), (!0, 63, 1 << 63)]
+            {
+                assert_eq!(run(path, Bits(bits, n)), expected, "{path:?}");
+            }
+        }
+    }
 
     #[test]
     fn a_path_is_forced_by_its_name() {
