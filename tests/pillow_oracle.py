@@ -7,8 +7,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from tests.mutants_jpeg import pieces
+
 MEAN = np.array([0.48145466, 0.4578275, 0.40821073], np.float32)
 STD = np.array([0.26862954, 0.26130258, 0.27577711], np.float32)
+
+# Markers of JPEG segments that hold no pixels.
+EXIF_AND_PHOTOSHOP = (b"\xff\xe1", b"\xff\xed")
 
 
 def pillow_rgb(source: bytes | Path) -> np.ndarray:
@@ -20,8 +25,10 @@ def pillow_rgb(source: bytes | Path) -> np.ndarray:
 
 
 def pixels_only(data: bytes) -> bytes:
-    """A PNG with nothing but its picture: Pillow also reads texts, profiles and further animation
-    frames, and gives up over a large or damaged one; ours passes over them."""
+    """A PNG or JPEG with nothing but its picture: Pillow also reads texts, profiles, EXIF and
+    further animation frames, and gives up over a large or damaged one; ours passes over them."""
+    if data.startswith(b"\xff\xd8"):
+        return b"".join(part for part in pieces(data) if part[:2] not in EXIF_AND_PHOTOSHOP)
     if not data.startswith(b"\x89PNG"):
         return data
     kept, at = data[:8], 8

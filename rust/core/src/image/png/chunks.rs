@@ -80,8 +80,13 @@ fn check_to_end(mut rest: &[u8], most: usize) -> Result<()> {
             split(&mut rest)?;
         }
     }
-    while next(&mut rest)?.kind != *b"IEND" {}
-    Ok(())
+    loop {
+        match &next(&mut rest)?.kind {
+            b"IEND" => return Ok(()),
+            b"IHDR" => return Err(malformed("two headers")),
+            _ => {}
+        }
+    }
 }
 
 /// Passes over the chunks up to the pixel data; the palette comes back and goes into `stream`.

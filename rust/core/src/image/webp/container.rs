@@ -44,7 +44,11 @@ pub(super) fn read(file: &[u8]) -> Result<Picture<'_>> {
         return extended(first.payload, chunks);
     }
     let frame = frame(&mut chunks)?.ok_or_else(no_picture)?;
-    while chunks.next()?.is_some() {}
+    while let Some(Chunk { kind, .. }) = chunks.next()? {
+        if kind == *b"ALPH" {
+            return Err(malformed("alpha behind its picture"));
+        }
+    }
     Ok(Picture { canvas: (frame.width, frame.height), frame, exif: None, xmp: None })
 }
 
