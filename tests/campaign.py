@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from tests.judge import Judge, Verdict, digest, paths
-from tests.pillow_oracle import pillow_rgb, pixels_only
+from tests.pillow_oracle import pillow_pixels
 
 BATCH = 64
 # So many culprits are enough.
@@ -101,7 +101,7 @@ def outcome_of(data: bytes, verdicts: tuple[Verdict, ...]) -> str:
     if first.error is not None:
         return first.error if "panicked" in first.error else "refused"
     try:
-        theirs = digest(pillow_rgb(pixels_only(data)))
+        theirs = digest(pillow_pixels(data))
     except Exception as error:
         problem = str(error)
         full = f"only ours, Pillow says {type(error).__name__}: {error}"

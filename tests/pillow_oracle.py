@@ -24,11 +24,20 @@ def pillow_rgb(source: bytes | Path) -> np.ndarray:
             return np.asarray(picture.convert("RGB"))
 
 
-def pixels_only(data: bytes) -> bytes:
-    """A PNG or JPEG with nothing but its picture: Pillow also reads texts, profiles, EXIF and
-    further animation frames, and gives up over a large or damaged one; ours passes over them."""
-    if data.startswith(b"\xff\xd8"):
-        return b"".join(part for part in pieces(data) if part[:2] not in EXIF_AND_PHOTOSHOP)
+def pillow_pixels(data: bytes) -> np.ndarray:
+    """The same of a file whose texts, profiles, EXIF and further animation frames do not count:
+    Pillow reads them too and gives up over a large or damaged one; ours passes over them."""
+    if not data.startswith(b"\xff\xd8"):
+        return pillow_rgb(_png_of_pixels(data))
+    try:
+        return pillow_rgb(data)
+    except Exception:
+        parts = pieces(data)
+        return pillow_rgb(b"".join(part for part in parts if part[:2] not in EXIF_AND_PHOTOSHOP))
+
+
+def _png_of_pixels(data: bytes) -> bytes:
+    """A PNG with nothing but its picture; other files as they are."""
     if not data.startswith(b"\x89PNG"):
         return data
     kept, at = data[:8], 8

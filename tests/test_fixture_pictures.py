@@ -14,7 +14,7 @@ import numpy as np
 
 from llava_fast import ImageError, decode_image
 from tests.fixture_refusals import REFUSED
-from tests.pillow_oracle import pillow_rgb, pixels_only
+from tests.pillow_oracle import pillow_pixels
 
 LISTED = {path: reason for reason, paths in REFUSED.items() for path in paths}
 
@@ -67,5 +67,5 @@ def outcome_of(path: Path) -> str:
         ours = decode_image(path)
     except ImageError as error:
         return "panicked" if "panicked" in str(error) else "refused"
-    theirs = pillow_rgb(pixels_only(path.read_bytes()))
+    theirs = pillow_pixels(path.read_bytes())
     return "equal" if np.array_equal(ours, theirs) else "different pixels"
