@@ -9,7 +9,7 @@ use crate::counter::fold;
 use crate::error::{Error, Result};
 use crate::fingerprint::fingerprint;
 use crate::image::{
-    DecodeOptions, ImageConfig, Output, Pixels, Rgb8, decode, patches_into, values_into,
+    DecodeOptions, ImageConfig, Output, Pixels, Plan, Rows, open, patches_into, values_into,
 };
 use crate::pack::Document;
 use crate::parallel;
@@ -179,15 +179,18 @@ impl Dataset {
         batch: &mut Batch,
         wanted: &[Wanted],
         size: usize,
-        write: fn(&Rgb8, &ImageConfig, &mut [T]) -> Result<()>,
+        write: fn(&mut dyn Rows, &Plan, &ImageConfig, &mut [T]) -> Result<()>,
         threads: usize,
     ) -> Result<Vec<T>> {
         let mut buffer = zeros::<T>(size, wanted.len())?;
         let slots = wanted.iter().zip(buffer.chunks_mut(size)).collect();
         let loaded = parallel::map(slots, threads, |(picture, slot): (&Wanted, &mut [T])| {
             read_image(self.root.as_deref(), &picture.path)
-                .and_then(|bytes| decode(&bytes, &self.image.decode))
-                .and_then(|image| write(&image, &self.image, slot))
+                .and_then(|bytes| open(&bytes, &self.image.decode))
+                .and_then(|mut image| {
+                    let plan = Plan::new(image.width(), image.height(), &self.image);
+                    write(&mut image, &plan, &self.image, slot)
+                })
                 .map_err(|error| error.in_image(&picture.path))
         });
         let mut broken = vec![false; batch.documents.len()];

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::limits::allocate;
-use super::{DecodeOptions, ImageConfig, Output, Rgb8, decode, patches_into, values_into};
+use super::{
+    DecodeOptions, ImageConfig, Output, Plan, Rgb8, Rows, open, patches_into, values_into,
+};
 use crate::parallel;
 use crate::source::read_image;
 use crate::{Error, Result};
@@ -51,14 +53,20 @@ pub fn process<B: AsRef<[u8]> + Sync>(
     match output {
         Output::Values => {
             let mut values = allocate(count * config.values_len())?;
-            let write = |image: &Rgb8, out: &mut [f32]| values_into(image, config, out);
+            let write = |image: &mut dyn Rows, out: &mut [f32]| {
+                let plan = Plan::new(image.width(), image.height(), config);
+                values_into(image, &plan, config, out)
+            };
             let sizes =
                 each(sources, &mut values, config.values_len(), threads, &config.decode, write)?;
             Ok(Batch { pixels: Pixels::Values(values), sizes })
         }
         Output::Patches => {
             let mut patches = allocate(count * config.patches_len())?;
-            let write = |image: &Rgb8, out: &mut [u8]| patches_into(image, config, out);
+            let write = |image: &mut dyn Rows, out: &mut [u8]| {
+                let plan = Plan::new(image.width(), image.height(), config);
+                patches_into(image, &plan, config, out)
+            };
             let sizes =
                 each(sources, &mut patches, config.patches_len(), threads, &config.decode, write)?;
             Ok(Batch { pixels: Pixels::Patches(patches), sizes })
@@ -73,7 +81,7 @@ fn each<B: AsRef<[u8]> + Sync, T: Send>(
     length: usize,
     threads: usize,
     options: &DecodeOptions,
-    write: impl Fn(&Rgb8, &mut [T]) -> Result<()> + Sync,
+    write: impl Fn(&mut dyn Rows, &mut [T]) -> Result<()> + Sync,
 ) -> Result<Vec<[i64; 2]>> {
     let items = sources.iter().zip(out.chunks_exact_mut(length)).enumerate().collect();
     let sizes = parallel::map(items, threads, |(index, (source, slot))| {
@@ -86,22 +94,26 @@ fn one<B: AsRef<[u8]>, T>(
     source: &Source<B>,
     slot: &mut [T],
     options: &DecodeOptions,
-    write: impl Fn(&Rgb8, &mut [T]) -> Result<()>,
+    write: impl Fn(&mut dyn Rows, &mut [T]) -> Result<()>,
 ) -> Result<[i64; 2]> {
-    let decoded;
-    let image = match source {
-        Source::Pixels(image) => image,
+    let mut opened;
+    let mut pixels;
+    let image: &mut dyn Rows = match source {
+        Source::Pixels(image) => {
+            pixels = image;
+            &mut pixels
+        }
         Source::Bytes(bytes) => {
-            decoded = decode(bytes.as_ref(), options)?;
-            &decoded
+            opened = open(bytes.as_ref(), options)?;
+            &mut opened
         }
         Source::File(path) => {
-            decoded = decode(&read_image(None::<&Path>, path)?, options)?;
-            &decoded
+            opened = open(&read_image(None::<&Path>, path)?, options)?;
+            &mut opened
         }
     };
     write(image, slot)?;
-    Ok([image.height as i64, image.width as i64])
+    Ok([image.height() as i64, image.width() as i64])
 }
 
 fn named<B>(error: Error, source: &Source<B>, index: usize) -> Error {

@@ -2,7 +2,7 @@
 
 use super::exif::{Metadata, turned, turned_size};
 use super::guard::guarded;
-use super::{DecodeOptions, Limits, Rgb8, bmp, gif, jpeg, png, webp};
+use super::{DecodeOptions, Limits, Picture, Rgb8, bmp, gif, jpeg, png, webp};
 use crate::{Error, ImageFault, Result};
 
 /// Width and height.
@@ -15,7 +15,7 @@ struct Format {
     starts: fn(&[u8]) -> bool,
     /// fewest bytes that tell
     magic: usize,
-    decode: fn(&[u8], &DecodeOptions) -> Result<Rgb8>,
+    open: fn(&[u8], &DecodeOptions) -> Result<Picture>,
     /// width and height as stored, from the headers
     size: fn(&[u8], &Limits) -> Result<Size>,
     /// what the file says about its orientation, nothing if it is damaged
@@ -27,7 +27,7 @@ static FORMATS: [Format; 5] = [
         name: "JPEG",
         starts: |bytes| agree(bytes, b"\xff\xd8\xff"),
         magic: 3,
-        decode: jpeg::decode,
+        open: |bytes, options| Ok(Picture::Jpeg(jpeg::open(bytes, options)?)),
         size: jpeg::size,
         metadata: jpeg::metadata,
     },
@@ -35,7 +35,7 @@ static FORMATS: [Format; 5] = [
         name: "PNG",
         starts: |bytes| agree(bytes, b"\x89PNG\r\n\x1a\n"),
         magic: 8,
-        decode: png::decode,
+        open: |bytes, options| png::decode(bytes, options).map(Picture::Rgb),
         size: png::size,
         metadata: png::metadata,
     },
@@ -43,7 +43,7 @@ static FORMATS: [Format; 5] = [
         name: "WebP",
         starts: |bytes| agree(bytes, b"RIFF") && agree(bytes.get(8..).unwrap_or(b""), b"WEBP"),
         magic: 12,
-        decode: webp::decode,
+        open: |bytes, options| webp::decode(bytes, options).map(Picture::Rgb),
         size: webp::size,
         metadata: webp::metadata,
     },
@@ -51,7 +51,7 @@ static FORMATS: [Format; 5] = [
         name: "GIF",
         starts: |bytes| agree(bytes, b"GIF8"),
         magic: 4,
-        decode: gif::decode,
+        open: |bytes, options| gif::decode(bytes, options).map(Picture::Rgb),
         size: gif::size,
         metadata: no_metadata,
     },
@@ -59,7 +59,7 @@ static FORMATS: [Format; 5] = [
         name: "BMP",
         starts: |bytes| agree(bytes, b"BM"),
         magic: 2,
-        decode: bmp::decode,
+        open: |bytes, options| bmp::decode(bytes, options).map(Picture::Rgb),
         size: bmp::size,
         metadata: no_metadata,
     },
@@ -98,11 +98,24 @@ const TEXTS: [(&str, &str); 6] = [
 /// An `ImageFault` for everything else: other kinds, damage, a side over 65535 pixels, or more than
 /// the limits allow.
 pub fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Rgb8> {
+    guarded(|| opened(bytes, options)?.into_rgb())
+}
+
+/// Decodes a file as far as it takes to make its rows one by one.
+///
+/// # Errors
+/// As [`decode`].
+pub fn open(bytes: &[u8], options: &DecodeOptions) -> Result<Picture> {
+    guarded(|| opened(bytes, options))
+}
+
+fn opened(bytes: &[u8], options: &DecodeOptions) -> Result<Picture> {
     let format = format_of(bytes)?;
-    guarded(|| {
-        let picture = (format.decode)(bytes, options)?;
-        turned(picture, orientation(format, bytes, options))
-    })
+    let picture = (format.open)(bytes, options)?;
+    match orientation(format, bytes, options) {
+        1 => Ok(picture),
+        orientation => Ok(Picture::Rgb(turned(picture.into_rgb()?, orientation)?)),
+    }
 }
 
 /// Width and height that [`decode`] would give the picture, from the headers alone.

@@ -1,8 +1,9 @@
-//! How a picture is fitted into the square, in whole pixels.
+//! How a picture is fitted into its output, in whole pixels.
 
 use std::ops::Range;
 
-use super::{ImageConfig, Mode, Rgb8};
+use super::{ImageConfig, Mode};
+use crate::{Error, Result};
 
 /// One axis of a resize.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,31 +20,107 @@ pub(super) struct Axis {
     pub(super) window: Range<usize>,
 }
 
-/// Both axes.
+/// How a picture becomes rows of pixels: padding, a resize, a window of it, and where that lies on
+/// a plain canvas. Made by one of the constructors.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Plan {
+pub struct Plan {
     pub(super) x: Axis,
     pub(super) y: Axis,
-    /// colour of the padding
+    /// colour of the padding, which takes part in the resize
     pub(super) colour: [u8; 3],
+    pub(super) canvas: Canvas,
+}
+
+/// What the resized window is laid on, in pixels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Canvas {
+    /// pixels per row
+    pub width: usize,
+    /// rows
+    pub height: usize,
+    /// column of the window's first
+    pub left: usize,
+    /// row of the window's first
+    pub top: usize,
+    /// red, green, blue of everything round the window
+    pub colour: [u8; 3],
 }
 
 impl Plan {
-    /// The plan of a picture under a configuration.
-    pub(super) fn new(image: &Rgb8, config: &ImageConfig) -> Self {
-        let (width, height) = (image.width, image.height);
-        let size = config.size;
-        let (x, y) = match config.mode {
-            Mode::Crop => {
-                let short = width.min(height);
-                (cropped(width, short, size), cropped(height, short, size))
-            }
-            Mode::Pad => {
-                let long = width.max(height);
-                (padded(width, long, size), padded(height, long, size))
-            }
+    /// The plan of a `width` x `height` picture under a configuration.
+    #[must_use]
+    pub fn new(width: usize, height: usize, config: &ImageConfig) -> Self {
+        match config.mode {
+            Mode::Crop => Self::crop(width, height, config.size),
+            Mode::Pad => Self::pad(width, height, config.size, config.pad_colour()),
+        }
+    }
+
+    /// The shortest side becomes `size`, of the other the middle `size` are kept.
+    #[must_use]
+    pub fn crop(width: usize, height: usize, size: usize) -> Self {
+        let short = width.min(height);
+        Self::of(cropped(width, short, size), cropped(height, short, size), [0; 3])
+    }
+
+    /// Centred on a square of that colour, which then becomes `size` x `size`.
+    #[must_use]
+    pub fn pad(width: usize, height: usize, size: usize, colour: [u8; 3]) -> Self {
+        let long = width.max(height);
+        Self::of(padded(width, long, size), padded(height, long, size), colour)
+    }
+
+    /// The whole picture becomes `wide` x `high`, whatever its shape.
+    #[must_use]
+    pub fn stretch(width: usize, height: usize, wide: usize, high: usize) -> Self {
+        Self::of(padded(width, width, wide), padded(height, height, high), [0; 3])
+    }
+
+    /// The same, laid on a canvas after the resize.
+    ///
+    /// # Errors
+    /// `Argument` if the canvas does not hold it.
+    pub fn on(self, canvas: Canvas) -> Result<Self> {
+        let fits = |axis: &Axis, offset: usize, room: usize| {
+            offset.checked_add(axis.window.len()).is_some_and(|end| end <= room)
         };
-        Self { x, y, colour: config.pad_colour() }
+        if fits(&self.x, canvas.left, canvas.width) && fits(&self.y, canvas.top, canvas.height) {
+            return Ok(Self { canvas, ..self });
+        }
+        Err(Error::Argument(format!(
+            "canvas: got {} x {} pixels, expected room for {} x {} at {}, {}",
+            canvas.width,
+            canvas.height,
+            self.x.window.len(),
+            self.y.window.len(),
+            canvas.left,
+            canvas.top,
+        )))
+    }
+
+    /// Tiles of `size` x `size` pixels that the canvas consists of, numbered in reading order.
+    ///
+    /// # Errors
+    /// `Argument` if it is no multiple of that size.
+    pub fn tiles(&self, size: usize) -> Result<usize> {
+        let Canvas { width, height, .. } = self.canvas;
+        if size > 0 && width.is_multiple_of(size) && height.is_multiple_of(size) {
+            return Ok((width / size) * (height / size));
+        }
+        Err(Error::Argument(format!(
+            "canvas: got {width} x {height} pixels, expected a multiple of {size}"
+        )))
+    }
+
+    /// Width and height of the resized window.
+    pub(super) fn window(&self) -> (usize, usize) {
+        (self.x.window.len(), self.y.window.len())
+    }
+
+    /// With a canvas that is just the window.
+    fn of(x: Axis, y: Axis, colour: [u8; 3]) -> Self {
+        let (width, height) = (x.window.len(), y.window.len());
+        Self { x, y, colour, canvas: Canvas { width, height, left: 0, top: 0, colour: [0; 3] } }
     }
 
     /// Pillow 13's rule for the order of its passes; it rounds to whole pixels between them.
@@ -69,7 +146,7 @@ fn padded(side: usize, long: usize, size: usize) -> Axis {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{cropped, padded};
+    use super::{Canvas, Plan, cropped, padded};
 
     proptest! {
         #[test]
@@ -90,5 +167,15 @@ mod tests {
             let after = axis.full - axis.source - axis.before;
             prop_assert!(after == axis.before || after == axis.before + 1);
         }
+    }
+
+    #[test]
+    fn a_canvas_holds_the_window_and_whole_tiles() {
+        let canvas = |width, left| Canvas { width, height: 8, left, top: 1, colour: [0; 3] };
+        let plan = || Plan::stretch(30, 20, 6, 7);
+        assert_eq!(plan().on(canvas(8, 2)).and_then(|plan| plan.tiles(4)).ok(), Some(4));
+        assert!(plan().on(canvas(8, 3)).is_err());
+        assert!(plan().on(canvas(8, usize::MAX)).is_err());
+        assert!(plan().on(canvas(9, 3)).is_ok_and(|plan| plan.tiles(4).is_err()));
     }
 }

@@ -8,6 +8,7 @@ mod decode;
 mod exif;
 mod geometry;
 mod gif;
+mod groups;
 mod guard;
 mod jpeg;
 mod limits;
@@ -18,15 +19,18 @@ mod resize;
 mod rows;
 mod scratch;
 pub mod simd;
+mod tall;
 mod taps;
 mod webp;
 
 pub use batch::{Batch, Pixels, Source, process};
 pub use config::{ImageConfig, Mode, Output};
-pub use decode::{decode, probe};
+pub use decode::{decode, open, probe};
+pub use geometry::{Canvas, Plan};
+pub use jpeg::Planes;
 pub use options::{DecodeOptions, Limits, Png16, Truncated};
-pub use output::{patches_into, values_into};
-pub use rows::Rows;
+pub use output::{patches_from_planes, patches_into, planes_into, values_from_planes, values_into};
+pub use rows::{Picture, Rows};
 
 use crate::Result;
 

@@ -1,58 +1,178 @@
-//! The two forms in which pixels leave: normalised planes, and raw patches.
+//! The forms in which pixels leave: normalised planes, raw patches, and raw planes to keep.
 
-use super::geometry::Plan;
+use super::geometry::{Canvas, Plan};
+use super::limits::allocate;
 use super::resize::resize_rows;
-use super::{ImageConfig, Rgb8};
+use super::simd::Path;
+use super::{ImageConfig, Rows};
 use crate::{Error, Result};
 
-/// Fits a picture into the square and writes it as `3 * size * size` float32: channel, row, column;
-/// each value is `(x / 255 - mean) / std`. Equal to `CLIPImageProcessorPil`, bit by bit.
+/// Fits a picture into its squares and writes each as `3 * size * size` float32: channel, row,
+/// column; each value is `(x / 255 - mean) / std`. Equal to `CLIPImageProcessorPil`, bit by bit.
+/// A plan of several tiles writes them one after the other.
 ///
 /// # Errors
-/// `Argument` if `out` has another length; `Refused` if memory runs out.
-pub fn values_into(image: &Rgb8, config: &ImageConfig, out: &mut [f32]) -> Result<()> {
-    check_length(out.len(), config.values_len())?;
+/// `Argument` if `out` has another length or the plan is made of no whole squares; `Refused` if
+/// memory runs out.
+pub fn values_into(
+    source: &mut dyn Rows,
+    plan: &Plan,
+    config: &ImageConfig,
+    out: &mut [f32],
+) -> Result<()> {
     let size = config.size;
+    check_length(out.len(), plan.tiles(size)? * config.values_len())?;
     let tables = normalised(config);
-    let (red, rest) = out.split_at_mut(size * size);
-    let (green, blue) = rest.split_at_mut(size * size);
-    let mut planes = [red, green, blue];
-    resize_rows(image, &Plan::new(image, config), |y, row| {
-        for (channel, (plane, table)) in planes.iter_mut().zip(&tables).enumerate() {
-            let line = &mut plane[y * size..][..size];
-            for (value, pixel) in line.iter_mut().zip(row.chunks_exact(3)) {
-                *value = table[usize::from(pixel[channel])];
+    canvas_rows(source, plan, |y, row| {
+        for (line, channel, pixels) in lines(size, y, row) {
+            let out = &mut out[line * size..][..size];
+            for (value, pixel) in out.iter_mut().zip(pixels) {
+                *value = tables[channel][usize::from(*pixel)];
             }
         }
     })
 }
 
-/// Fits a picture into the square and writes it as bytes, patch by patch in reading order. A patch
-/// is `channel, row, column`, the order of a convolution's weights, with zeros up to
+/// Fits a picture into its squares and writes them as bytes, patch by patch in reading order. A
+/// patch is `channel, row, column`, the order of a convolution's weights, with zeros up to
 /// [`ImageConfig::patch_row`]. Pixels right of or below the last whole patch are left out, as a
 /// convolution with that stride leaves them out.
 ///
 /// # Errors
-/// `Argument` if `out` has another length; `Refused` if memory runs out.
-pub fn patches_into(image: &Rgb8, config: &ImageConfig, out: &mut [u8]) -> Result<()> {
-    check_length(out.len(), config.patches_len())?;
+/// As [`values_into`].
+pub fn patches_into(
+    source: &mut dyn Rows,
+    plan: &Plan,
+    config: &ImageConfig,
+    out: &mut [u8],
+) -> Result<()> {
+    let size = config.size;
+    check_length(out.len(), plan.tiles(size)? * config.patches_len())?;
     out.fill(0);
-    let (side, length) = (config.patch_size, config.patch_row());
-    let per_row = config.size / side;
-    resize_rows(image, &Plan::new(image, config), |y, row| {
-        let (patch_y, line) = (y / side, y % side);
-        if patch_y >= per_row {
-            return;
-        }
-        let patches = out[patch_y * per_row * length..].chunks_exact_mut(length);
-        for (patch, pixels) in patches.zip(row.chunks_exact(side * 3)) {
-            for (x, pixel) in pixels.chunks_exact(3).enumerate() {
-                for (channel, value) in pixel.iter().enumerate() {
-                    patch[(channel * side + line) * side + x] = *value;
-                }
-            }
+    canvas_rows(source, plan, |y, row| {
+        for (line, channel, pixels) in lines(size, y, row) {
+            let (tile, y) = (line / (3 * size), line % size);
+            let tile = &mut out[tile * config.patches_len()..][..config.patches_len()];
+            patch_line(config, tile, channel, y, pixels);
         }
     })
+}
+
+/// Fits a picture into its squares and writes each as `3 * size * size` bytes: channel, row, column.
+/// [`values_from_planes`] and [`patches_from_planes`] finish them.
+///
+/// # Errors
+/// As [`values_into`].
+pub fn planes_into(
+    source: &mut dyn Rows,
+    plan: &Plan,
+    config: &ImageConfig,
+    out: &mut [u8],
+) -> Result<()> {
+    let size = config.size;
+    check_length(out.len(), plan.tiles(size)? * config.values_len())?;
+    canvas_rows(source, plan, |y, row| {
+        for (line, _, pixels) in lines(size, y, row) {
+            out[line * size..][..size].copy_from_slice(pixels);
+        }
+    })
+}
+
+/// What [`values_into`] writes, from what [`planes_into`] wrote.
+///
+/// # Errors
+/// `Argument` if the lengths do not belong together.
+pub fn values_from_planes(planes: &[u8], config: &ImageConfig, out: &mut [f32]) -> Result<()> {
+    check_length(out.len(), tiles_of(planes, config)? * config.values_len())?;
+    let tables = normalised(config);
+    let area = config.size * config.size;
+    let planes = planes.chunks_exact(area).zip(out.chunks_exact_mut(area));
+    for ((plane, out), table) in planes.zip(tables.iter().cycle()) {
+        for (value, pixel) in out.iter_mut().zip(plane) {
+            *value = table[usize::from(*pixel)];
+        }
+    }
+    Ok(())
+}
+
+/// What [`patches_into`] writes, from what [`planes_into`] wrote.
+///
+/// # Errors
+/// `Argument` if the lengths do not belong together.
+pub fn patches_from_planes(planes: &[u8], config: &ImageConfig, out: &mut [u8]) -> Result<()> {
+    check_length(out.len(), tiles_of(planes, config)? * config.patches_len())?;
+    out.fill(0);
+    let tiles = planes.chunks_exact(config.values_len());
+    for (planes, out) in tiles.zip(out.chunks_exact_mut(config.patches_len())) {
+        for (line, pixels) in planes.chunks_exact(config.size).enumerate() {
+            patch_line(config, out, line / config.size, line % config.size, pixels);
+        }
+    }
+    Ok(())
+}
+
+fn tiles_of(planes: &[u8], config: &ImageConfig) -> Result<usize> {
+    let tiles = planes.len() / config.values_len();
+    check_length(planes.len(), tiles.max(1) * config.values_len())?;
+    Ok(tiles)
+}
+
+/// Writes one line of a channel of a square into the patches it crosses.
+fn patch_line(config: &ImageConfig, out: &mut [u8], channel: usize, y: usize, pixels: &[u8]) {
+    let (side, length) = (config.patch_size, config.patch_row());
+    let per_row = config.size / side;
+    let at = (channel * side + y % side) * side;
+    let patches = out.chunks_exact_mut(length).skip(y / side * per_row);
+    for (patch, pixels) in patches.zip(pixels.chunks_exact(side)) {
+        patch[at..at + side].copy_from_slice(pixels);
+    }
+}
+
+/// The lines of all tiles that a row of the canvas is cut into: each with the number of its line
+/// among the lines of all planes of all tiles, and its channel.
+fn lines(size: usize, y: usize, row: [&[u8]; 3]) -> impl Iterator<Item = (usize, usize, &[u8])> {
+    let across = row[0].len() / size;
+    row.into_iter().enumerate().flat_map(move |(channel, plane)| {
+        plane.chunks_exact(size).enumerate().map(move |(x, pixels)| {
+            let tile = y / size * across + x;
+            ((tile * 3 + channel) * size + y % size, channel, pixels)
+        })
+    })
+}
+
+/// Calls `emit` with each row of the canvas, as red, green and blue bytes, in any order.
+fn canvas_rows(
+    source: &mut dyn Rows,
+    plan: &Plan,
+    mut emit: impl FnMut(usize, [&[u8]; 3]),
+) -> Result<()> {
+    let Canvas { width, height, left, top, colour } = plan.canvas;
+    let window = plan.window();
+    let path = Path::chosen()?;
+    if window == (width, height) {
+        return resize_rows(source, plan, path, emit);
+    }
+    let mut buffer = allocate(width * 3)?;
+    for (plane, colour) in buffer.chunks_exact_mut(width).zip(colour) {
+        plane.fill(colour);
+    }
+    for y in (0..top).chain(top + window.1..height) {
+        emit(y, planes(&buffer));
+    }
+    resize_rows(source, plan, path, |y, row| {
+        for (plane, pixels) in buffer.chunks_exact_mut(width).zip(row) {
+            plane[left..left + window.0].copy_from_slice(pixels);
+        }
+        emit(top + y, planes(&buffer));
+    })
+}
+
+/// Three planes that lie one after the other.
+fn planes(buffer: &[u8]) -> [&[u8]; 3] {
+    let length = buffer.len() / 3;
+    let (red, rest) = buffer.split_at(length);
+    let (green, blue) = rest.split_at(length);
+    [red, green, blue]
 }
 
 fn check_length(got: usize, expected: usize) -> Result<()> {

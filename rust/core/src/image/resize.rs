@@ -1,32 +1,35 @@
 //! Pillow's bicubic resize, computed for the wanted window only and handed out row by row.
 //!
-//! Two passes with whole pixels between them. Padding exists only as a weight times its colour.
+//! Two passes with whole pixels between them. Padding exists only as a weight times its colour. The
+//! horizontal pass makes quads, four rows at a time, the vertical pass reads them: no more than a
+//! few rows exist at once, of the source and between the passes.
 
-use std::ops::Range;
-
-use super::Rgb8;
+use super::Rows;
 use super::geometry::{Axis, Plan};
+use super::groups::{Group, Groups};
 use super::limits::allocate;
-use super::taps::{HALF, Tap, taps, to_pixel};
+use super::simd::Path;
+use super::simd::resize::{Across, Down, SLACK, across, down};
+use super::tall;
+use super::taps::{HALF, Taps, to_pixel};
 use crate::Result;
 
-/// Calls `emit` with each output row, from top to bottom, three bytes per pixel.
+/// Calls `emit` with each row of the window, from top to bottom, as red, green and blue bytes.
 pub(super) fn resize_rows(
-    image: &Rgb8,
+    source: &mut dyn Rows,
     plan: &Plan,
-    mut emit: impl FnMut(usize, &[u8]),
+    path: Path,
+    emit: impl FnMut(usize, [&[u8]; 3]),
 ) -> Result<()> {
     if unchanged(&plan.x) && unchanged(&plan.y) {
-        let rows = image.pixels.chunks_exact(image.width * 3);
-        rows.enumerate().for_each(|(y, row)| emit(y, row));
-        return Ok(());
+        return copy(source, emit);
     }
-    let (x_taps, y_taps) = (taps(&plan.x), taps(&plan.y));
+    let (x, y) = (Taps::new(&plan.x), Taps::new(&plan.y));
+    let mut across = Horizontal::new(&x, source.width(), plan.colour, path)?;
     if plan.vertical_first() {
-        vertical_first(image, &x_taps, &y_taps, emit)
+        tall::vertical_first(source, &mut across, &y, path, emit)
     } else {
-        let padding = across_padding(&x_taps, plan.colour);
-        horizontal_first(image, plan, &x_taps, &y_taps, &padding, &mut emit)
+        horizontal_first(source, &mut across, &y, path, emit)
     }
 }
 
@@ -34,102 +37,166 @@ fn unchanged(axis: &Axis) -> bool {
     axis.full == axis.scaled && axis.full == axis.source && axis.window == (0..axis.scaled)
 }
 
-/// Source pixels that any of the taps reads.
-fn span(taps: &[Tap]) -> Range<usize> {
-    let read = || taps.iter().filter(|tap| !tap.weights.is_empty()).map(Tap::range);
-    let start = read().map(|range| range.start).min().unwrap_or(0);
-    start..read().map(|range| range.end).max().unwrap_or(start)
-}
-
-/// Only for plans without padding: Pillow never takes this order for a square.
-fn vertical_first(
-    image: &Rgb8,
-    x_taps: &[Tap],
-    y_taps: &[Tap],
-    mut emit: impl FnMut(usize, &[u8]),
-) -> Result<()> {
-    let columns = span(x_taps);
-    let bytes = columns.start * 3..columns.end * 3;
-    let mut sums = allocate(bytes.len())?;
-    let mut mixed = allocate(bytes.len())?;
-    let mut out = allocate(x_taps.len() * 3)?;
-    for (y, tap) in y_taps.iter().enumerate() {
-        sums.fill(HALF);
-        let rows = image.pixels.chunks_exact(image.width * 3).skip(tap.first);
-        for (row, weight) in rows.zip(&tap.weights) {
-            add_row(&mut sums, &row[bytes.clone()], *weight);
+fn copy(source: &mut dyn Rows, mut emit: impl FnMut(usize, [&[u8]; 3])) -> Result<()> {
+    let width = source.width();
+    let (mut row, mut planes) = (allocate(3 * width)?, allocate(3 * width)?);
+    for y in 0..source.height() {
+        source.write_row(y, &mut row);
+        for (x, pixel) in row.as_chunks::<3>().0.iter().enumerate() {
+            (0..3).for_each(|channel| planes[channel * width + x] = pixel[channel]);
         }
-        finish_row(&sums, &mut mixed);
-        across(&mixed, columns.start, x_taps, [0; 3], &mut out);
-        emit(y, &out);
+        emit(y, split(&planes, width, width));
     }
     Ok(())
+}
+
+/// The first `width` bytes of each of three planes that start `stride` apart.
+pub(super) fn split(planes: &[u8], stride: usize, width: usize) -> [&[u8]; 3] {
+    [0, 1, 2].map(|channel| &planes[channel * stride..][..width])
+}
+
+/// The horizontal pass.
+pub(super) struct Horizontal {
+    path: Path,
+    groups: Groups,
+    /// per output column: what its sums of red, green and blue start with
+    start: Vec<Group>,
+    /// four source rows
+    rows: Vec<u8>,
+    /// bytes from one to the next
+    row_len: usize,
+    /// what a row of padding becomes, per channel and column
+    padding: Vec<u8>,
+    /// output columns, and those with which vectors end
+    pub(super) width: usize,
+    pub(super) columns: usize,
+}
+
+impl Horizontal {
+    fn new(taps: &Taps, source_width: usize, colour: [u8; 3], path: Path) -> Result<Self> {
+        let groups = Groups::new(taps, path, 0, 1);
+        let start = taps.iter().map(|tap| {
+            let [r, g, b] =
+                colour.map(|c| HALF.wrapping_add(i32::from(c).wrapping_mul(tap.padding)));
+            [r, g, b, 0]
+        });
+        let row_len = 3 * source_width + 12 * groups.count + SLACK;
+        let width = groups.first.len();
+        let rows = allocate(4 * row_len)?;
+        let columns = width.next_multiple_of(16);
+        let (start, padding) = (start.collect(), padding_row(taps, colour, columns));
+        Ok(Self { path, groups, start, rows, row_len, padding, width, columns })
+    }
+
+    /// Bytes of four output rows: per channel and column four bytes, from top to bottom.
+    pub(super) fn quad_len(&self) -> usize {
+        12 * self.columns
+    }
+
+    /// The buffer of source row `index` of four.
+    pub(super) fn row(&mut self, index: usize, width: usize) -> &mut [u8] {
+        &mut self.rows[index * self.row_len..][..3 * width]
+    }
+
+    /// Reads four rows of the source.
+    fn read(&mut self, source: &mut dyn Rows, rows: [usize; 4]) {
+        let width = source.width();
+        for (index, row) in rows.into_iter().enumerate() {
+            source.write_row(row, self.row(index, width));
+        }
+    }
+
+    /// What vertical sums start with under this weight of the padding.
+    fn padded(&self, weight: i32, start: &mut [i32]) {
+        for (start, value) in start.iter_mut().zip(&self.padding) {
+            *start = HALF.wrapping_add(i32::from(*value).wrapping_mul(weight));
+        }
+    }
+
+    /// Makes a quad of the four rows.
+    pub(super) fn run(&self, out: &mut [u8]) {
+        let work = Across {
+            rows: &self.rows,
+            row_len: self.row_len,
+            first: &self.groups.first,
+            count: self.groups.count,
+            weights: &self.groups.weights,
+            start: &self.start,
+            columns: self.columns,
+        };
+        across(self.path, &work, out);
+    }
+}
+
+/// What the horizontal pass makes of a row of padding, per channel and column.
+fn padding_row(taps: &Taps, colour: [u8; 3], columns: usize) -> Vec<u8> {
+    let mut row = vec![0; 3 * columns];
+    for (plane, value) in row.chunks_exact_mut(columns).zip(colour) {
+        for (pixel, tap) in plane.iter_mut().zip(taps.iter()) {
+            let total = tap.weights.iter().sum::<i32>() + tap.padding;
+            *pixel = to_pixel(HALF.wrapping_add(i32::from(value).wrapping_mul(total)));
+        }
+    }
+    row
+}
+
+/// The quads that the vertical pass still needs.
+struct Ring {
+    quads: Vec<u8>,
+    quad_len: usize,
+    slots: usize,
+    /// quads made so far
+    made: usize,
+}
+
+impl Ring {
+    fn new(quad_len: usize, slots: usize) -> Result<Self> {
+        Ok(Self { quads: allocate(quad_len * slots)?, quad_len, slots, made: 0 })
+    }
+
+    /// Where a quad starts.
+    fn place(&self, quad: usize) -> usize {
+        quad % self.slots * self.quad_len
+    }
+
+    /// The place of the next quad.
+    fn next(&mut self) -> &mut [u8] {
+        let start = self.place(self.made);
+        self.made += 1;
+        &mut self.quads[start..][..self.quad_len]
+    }
 }
 
 fn horizontal_first(
-    image: &Rgb8,
-    plan: &Plan,
-    x_taps: &[Tap],
-    y_taps: &[Tap],
-    padding: &[u8],
-    emit: &mut impl FnMut(usize, &[u8]),
+    source: &mut dyn Rows,
+    across: &mut Horizontal,
+    taps: &Taps,
+    path: Path,
+    mut emit: impl FnMut(usize, [&[u8]; 3]),
 ) -> Result<()> {
-    let width = x_taps.len() * 3;
-    let rows = span(y_taps);
-    let mut mixed: Vec<u8> = allocate(rows.len() * width)?;
-    let source = image.pixels.chunks_exact(image.width * 3).skip(rows.start);
-    for (row, out) in source.zip(mixed.chunks_exact_mut(width)) {
-        across(row, 0, x_taps, plan.colour, out);
-    }
-    let mut sums = allocate(width)?;
-    let mut out = allocate(width)?;
-    for (y, tap) in y_taps.iter().enumerate() {
-        sums.fill(HALF);
-        add_row(&mut sums, padding, tap.padding);
-        let lines = mixed.chunks_exact(width).skip(tap.first.saturating_sub(rows.start));
-        for (line, weight) in lines.zip(&tap.weights) {
-            add_row(&mut sums, line, *weight);
+    let (rows, columns) = (taps.span(), across.columns);
+    let groups = Groups::new(taps, path, rows.start, 4);
+    let mut ring = Ring::new(across.quad_len(), groups.count + 1)?;
+    let mut start = allocate(3 * columns)?;
+    let mut out = allocate(3 * columns)?;
+    let mut places = Vec::new();
+    for (y, (tap, first)) in taps.iter().zip(&groups.first).enumerate() {
+        let first = first.saturating_sub(rows.start) / 4;
+        while ring.made < (first + groups.count).min(rows.len().div_ceil(4)) {
+            let from = rows.start + 4 * ring.made;
+            across.read(source, [0, 1, 2, 3].map(|row| (from + row).min(rows.end - 1)));
+            across.run(ring.next());
         }
-        finish_row(&sums, &mut out);
-        emit(y, &out);
+        across.padded(tap.padding, &mut start);
+        places.clear();
+        places.extend((first..first + groups.count).map(|quad| ring.place(quad)));
+        let weights = groups.of(y);
+        down(
+            path,
+            &Down { quads: &ring.quads, places: &places, weights, start: &start, columns },
+            &mut out,
+        );
+        emit(y, split(&out, columns, across.width));
     }
     Ok(())
-}
-
-/// What the horizontal pass makes of a row of padding.
-fn across_padding(taps: &[Tap], colour: [u8; 3]) -> Vec<u8> {
-    let pixel = |tap: &Tap| {
-        let total = tap.weights.iter().sum::<i32>() + tap.padding;
-        colour.map(|c| to_pixel(HALF.wrapping_add(i32::from(c).wrapping_mul(total))))
-    };
-    taps.iter().flat_map(pixel).collect()
-}
-
-/// The horizontal pass over one row that starts at source column `start`.
-fn across(row: &[u8], start: usize, taps: &[Tap], colour: [u8; 3], out: &mut [u8]) {
-    for (pixel, tap) in out.chunks_exact_mut(3).zip(taps) {
-        let from = (tap.first.max(start) - start) * 3;
-        let [mut r, mut g, mut b] =
-            colour.map(|c| HALF.wrapping_add(i32::from(c).wrapping_mul(tap.padding)));
-        for (source, weight) in row[from..].chunks_exact(3).zip(&tap.weights) {
-            r = r.wrapping_add(i32::from(source[0]).wrapping_mul(*weight));
-            g = g.wrapping_add(i32::from(source[1]).wrapping_mul(*weight));
-            b = b.wrapping_add(i32::from(source[2]).wrapping_mul(*weight));
-        }
-        pixel.copy_from_slice(&[to_pixel(r), to_pixel(g), to_pixel(b)]);
-    }
-}
-
-#[inline]
-fn add_row(sums: &mut [i32], row: &[u8], weight: i32) {
-    for (sum, value) in sums.iter_mut().zip(row) {
-        *sum = sum.wrapping_add(i32::from(*value).wrapping_mul(weight));
-    }
-}
-
-#[inline]
-fn finish_row(sums: &[i32], out: &mut [u8]) {
-    for (value, sum) in out.iter_mut().zip(sums) {
-        *value = to_pixel(*sum);
-    }
 }

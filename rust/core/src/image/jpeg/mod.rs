@@ -27,7 +27,8 @@ mod scan_header;
 mod segments;
 mod upsample;
 
-pub(super) use planes::Planes;
+pub(super) use info::{metadata, size};
+pub use planes::Planes;
 
 use super::DecodeOptions;
 use crate::{Error, ImageFault, Result};

@@ -10,7 +10,7 @@ use crate::image::simd::Path;
 use crate::image::{Rgb8, Rows};
 
 /// The samples of all components.
-pub(in crate::image) struct Planes {
+pub struct Planes {
     width: usize,
     height: usize,
     components: Vec<Component>,

@@ -211,9 +211,7 @@ mod avx512 {
     #[target_feature(enable = "avx2,avx512f,avx512bw")]
     pub(super) fn samples(blocks: &[i16], quant: &[i16; 64], out: &mut [u8], stride: usize) {
         let (halves, _) = blocks.as_chunks::<32>();
-        let [top, bottom] = [0, 1].map(|half| {
-            rows_of([0, 1, 2, 3].map(|block| load_half_block(&halves[2 * block + half])))
-        });
+        let (top, bottom) = (rows_of(halves, 0), rows_of(halves, 1));
         let steps = quant.as_chunks::<8>().0;
         let mut rows = [_mm512_setzero_si512(); 8];
         for (i, row) in rows.iter_mut().enumerate() {
@@ -231,11 +229,12 @@ mod avx512 {
         }
     }
 
-    /// Four rows of each of four blocks: from one block a vector to one row a vector.
+    /// The upper or lower four rows of four blocks: from one block a vector to one row a vector.
     #[inline]
     #[target_feature(enable = "avx512f")]
-    fn rows_of(blocks: [__m512i; 4]) -> [__m512i; 4] {
-        let [a, b, c, d] = blocks;
+    fn rows_of(halves: &[[i16; 32]], half: usize) -> [__m512i; 4] {
+        let (a, b) = (load_half_block(&halves[half]), load_half_block(&halves[2 + half]));
+        let (c, d) = (load_half_block(&halves[4 + half]), load_half_block(&halves[6 + half]));
         let (ab, cd) = (_mm512_shuffle_i32x4::<0x44>(a, b), _mm512_shuffle_i32x4::<0x44>(c, d));
         let (ef, gh) = (_mm512_shuffle_i32x4::<0xEE>(a, b), _mm512_shuffle_i32x4::<0xEE>(c, d));
         [

@@ -15,6 +15,11 @@ mod lanes;
 
 pub(crate) mod jpeg_colour;
 pub(crate) mod jpeg_idct;
+pub(crate) mod resize;
+#[cfg(target_arch = "x86_64")]
+mod resize_avx2;
+#[cfg(target_arch = "x86_64")]
+mod resize_avx512;
 
 /// The environment variable that forces a path.
 pub const VARIABLE: &str = "LLAVA_FAST_CPU";
