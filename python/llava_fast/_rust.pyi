@@ -15,8 +15,11 @@ __all__ = [
     "Tokenizer",
     "__version__",
     "available_threads",
+    "cpu_path",
+    "cpu_paths",
     "decode_image",
     "decode_image_file",
+    "decode_limits",
     "encode",
     "encode_prompt",
     "templates",
@@ -123,8 +126,11 @@ class Tokenizer:
     def decode(self, ids: Sequence[int], skip_special: bool) -> str: ...
 
 def available_threads() -> int: ...
+def cpu_path() -> str: ...
+def cpu_paths() -> list[tuple[str, bool]]: ...
 def decode_image(data: bytes) -> NDArray[np.uint8]: ...
 def decode_image_file(path: str | PathLike[str]) -> NDArray[np.uint8]: ...
+def decode_limits() -> list[tuple[str, int]]: ...
 def encode(
     record: str,
     tokenizer: Tokenizer,

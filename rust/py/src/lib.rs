@@ -4,6 +4,7 @@
 
 mod arrays;
 mod dataset;
+mod doctor;
 mod errors;
 mod image;
 mod stream;
@@ -18,6 +19,8 @@ mod _rust {
 
     #[pymodule_export]
     use super::dataset::{Dataset, available_threads};
+    #[pymodule_export]
+    use super::doctor::{cpu_path, cpu_paths, decode_limits};
     #[pymodule_export]
     use super::image::{ImagePipeline, decode_image, decode_image_file};
     #[pymodule_export]
