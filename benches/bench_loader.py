@@ -22,7 +22,7 @@ BATCH = 16
 IMAGE_TOKENS = 576
 MAX_LENGTH = 4096
 
-PEERS: dict[str, tuple[Callable[[], processors.Process], Gate]] = {
+PEERS: dict[str, tuple[Callable[[], processors.Batch], Gate]] = {
     "CLIPImageProcessorPil": (lambda: processors.pillow_processor("pad"), identical),
     "torchvision processor": (
         lambda: processors.faster_torchvision("pad", jpegs(8))[1],

@@ -1,76 +1,153 @@
-"""JPEG bytes to `pixel_values`, against the two image processors of transformers."""
+"""JPEG bytes to `pixel_values`, against what a user could write or call instead.
 
-from collections.abc import Iterator, Sequence
+Pictures are taken one after the other, as a data set does it; "crop" is CLIP's way, "pad" is
+LLaVA's. Ours must equal transformers' `CLIPImageProcessorPil` bit for bit, and every peer be as near
+to it as its bound says, or nothing is timed.
+"""
+
+import os
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 import torch
 
-from benches.conftest import Compare
-from benches.gates import identical, within_grey_levels
+from benches import pictures
+from benches.apart import Case
+from benches.conftest import Apart, Gallery
+from benches.gates import EXACT, Bound, Verdict, against_reference
 from benches.peers import processors
-from benches.pictures import jpegs
-from llava_fast import ImageConfig, ImageProcessor
+from benches.peers.by_hand import STD
+from benches.peers.elsewhere import best_path, elsewhere
+from benches.peers.processors import PEERS, pixels
 
-pytestmark = [
-    pytest.mark.parametrize("threads", [1, 2]),
-    pytest.mark.parametrize("mode", ["crop", "pad"]),
+SETTINGS = [
+    ("coco", "crop", "default"),
+    ("coco", "crop", "warm"),
+    ("coco", "pad", "default"),
+    ("coco", "pad", "warm"),
+    ("photos", "crop", "default"),
+    ("photos", "crop", "warm"),
+    ("photos", "pad", "default"),
+    ("large", "crop", "default"),
+    ("large", "crop", "warm"),
 ]
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-@pytest.fixture
-def files(quick: bool) -> tuple[bytes, ...]:
-    return jpegs(4 if quick else 32)
+@pytest.mark.parametrize("peer", list(PEERS))
+@pytest.mark.parametrize(("pictures_", "mode", "heap"), SETTINGS)
+def bench_one_core(
+    apart: Apart, gallery: Gallery, pictures_: str, mode: str, heap: str, peer: str
+) -> None:
+    setting = {"pictures": pictures_, "mode": mode, "peer": peer, "heap": heap}
+    folder = gallery(pictures_)
+    apart(setting, PEERS[peer].title, one_by_one, folder=folder, mode=mode, peer=peer)
 
 
-@pytest.fixture
-def pool(threads: int) -> Iterator[ThreadPoolExecutor]:
-    """The peer's threads. torch's own pool stays at one: the parts of the list run at once."""
+@pytest.mark.skipif(CORES == 1, reason="one core")
+@pytest.mark.parametrize("peer", list(PEERS))
+def bench_all_cores(apart: Apart, gallery: Gallery, peer: str) -> None:
+    setting = {"pictures": "coco", "mode": "crop", "peer": peer, "heap": "default", "cores": CORES}
+    arguments = {"folder": gallery("coco"), "mode": "crop", "peer": peer, "threads": CORES}
+    apart(setting, PEERS[peer].title, in_threads, **arguments)
+
+
+@pytest.mark.skipif(CORES == 1, reason="one core")
+def bench_two_threads(apart: Apart, gallery: Gallery) -> None:
+    setting = {"pictures": "coco", "mode": "crop", "peer": "one_thread", "heap": "default"}
+    apart(setting | {"cores": 2}, "ours, 1 thread", two_threads, folder=gallery("coco"))
+
+
+@pytest.mark.parametrize("cpu", ["avx2", "scalar"])
+@pytest.mark.parametrize("peer", ["best_path", "pillow"])
+def bench_path(apart: Apart, gallery: Gallery, cpu: str, peer: str) -> None:
+    setting = {"pictures": "coco", "mode": "crop", "peer": peer, "heap": "default", "cpu": cpu}
+    folder = gallery("coco")
+    if peer == "best_path":
+        apart(setting, "ours on the best path", path_case, folder=folder)
+    else:
+        apart(setting, PEERS[peer].title, one_by_one, folder=folder, mode="crop", peer=peer)
+
+
+def one_by_one(folder: str, mode: str, peer: str) -> Case:
+    """Ours against a peer, each picture a call of its own."""
+    files = pictures.read(folder)
+    process, note = PEERS[peer].make(mode, files)
+    ours = _ours(mode, threads=1)
+    return Case(
+        ours=lambda: [ours(file) for file in files],
+        peer=lambda: [process(file) for file in files],
+        check=lambda: _check(files, mode, ours, process, PEERS[peer].bound),
+        items=len(files),
+        note=note,
+    )
+
+
+def in_threads(folder: str, mode: str, peer: str, threads: int) -> Case:
+    """Ours on a whole list with `threads` threads, the peer in a pool of as many."""
+    files = pictures.read(folder)
+    files *= max(1, 8 * threads // len(files))
+    process, note = PEERS[peer].make(mode, files)
+    # torch's own pool stays at one thread: the parts of the list run at once.
     torch.set_num_threads(1)
-    with ThreadPoolExecutor(threads) as pool:
-        yield pool
-
-
-def bench_pillow_processor(
-    compare: Compare, files: Sequence[bytes], pool: ThreadPoolExecutor, mode: str, threads: int
-) -> None:
-    peer = processors.threaded(processors.pillow_processor(mode), pool, threads)
-    compare(
-        f"{mode}, {_threads(threads)}, CLIPImageProcessorPil",
-        ours=_ours(files, mode, threads),
-        peer=lambda: peer(files),
-        gate=identical,
+    run = processors.threaded(process, ThreadPoolExecutor(threads), threads)
+    ours = _ours(mode, threads)
+    return Case(
+        ours=lambda: ours(files),
+        peer=lambda: run(files),
+        check=lambda: _check(files[:4], mode, ours, process, PEERS[peer].bound),
         items=len(files),
-        item="image",
-        view=_pixels,
+        note=note,
     )
 
 
-def bench_torchvision_processor(
-    compare: Compare, files: Sequence[bytes], pool: ThreadPoolExecutor, mode: str, threads: int
-) -> None:
-    pytest.importorskip("torchvision")
-    decoder, process = processors.faster_torchvision(mode, files)
-    peer = processors.threaded(process, pool, threads)
-    compare(
-        f"{mode}, {_threads(threads)}, torchvision processor, {decoder} decodes",
-        ours=_ours(files, mode, threads),
-        peer=lambda: peer(files),
-        gate=within_grey_levels(most=2, share=0.01),
-        items=len(files),
-        item="image",
-        view=_pixels,
-    )
+def two_threads(folder: str) -> Case:
+    """Ours with two threads against ours with one."""
+    files = pictures.read(folder)
+    one, two = _ours("crop", threads=1), _ours("crop", threads=2)
+
+    def check() -> Verdict:
+        return against_reference(_array(two(files)), _array(one(files)), _array(one(files)), EXACT)
+
+    return Case(lambda: two(files), lambda: one(files), check, len(files))
 
 
-def _pixels(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return {"pixel_values": batch["pixel_values"]}
+def path_case(folder: str) -> Case:
+    """Ours on the path of this process against ours on the best path, in another process."""
+    files = pictures.read(folder)
+
+    def ours() -> list[np.ndarray]:
+        process = _ours("crop", threads=1)
+        return [_array(process(file)) for file in files]
+
+    other = elsewhere(ours, best_path())
+    return Case(ours, other.run, lambda: other.check(ours()), len(files))
 
 
-def _threads(count: int) -> str:
-    return "1 thread" if count == 1 else f"{count} threads"
+def _ours(mode: str, threads: int) -> Callable[[bytes | Sequence[bytes]], torch.Tensor]:
+    from llava_fast import ImageConfig, ImageProcessor
 
-
-def _ours(files: Sequence[bytes], mode: str, threads: int):
     processor = ImageProcessor(ImageConfig(mode=mode), num_threads=threads)
-    return lambda: processor(list(files), return_tensors="pt")
+    return lambda files: processor(files, return_tensors="pt")["pixel_values"]
+
+
+def _array(values: torch.Tensor) -> np.ndarray:
+    return values.numpy()
+
+
+def _check(
+    files: Sequence[bytes],
+    mode: str,
+    ours: Callable[[bytes], torch.Tensor],
+    peer: processors.Process,
+    bound: Bound,
+) -> Verdict:
+    reference, _ = PEERS["hf_pillow"].make(mode, files)
+
+    def all_of(process: Callable[[bytes], object]) -> np.ndarray:
+        return np.stack([pixels(process(file)) for file in files])
+
+    scale = 255 * STD.reshape(3, 1, 1)
+    return against_reference(all_of(ours), all_of(peer), all_of(reference), bound, scale)

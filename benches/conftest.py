@@ -1,21 +1,27 @@
 """Options and fixtures of the benches, and what they leave behind."""
 
+import dataclasses
+import functools
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from benches import results, timing
+from benches import apart as processes
+from benches import goals, pictures, results, timing
 from benches.gates import Gate, GateError
-
-# The data path has one implementation: plain Rust, no vector instructions by hand.
-PATH = "scalar"
+from llava_fast import _rust
 
 Compare = Callable[..., results.Entry]
+Apart = Callable[..., results.Entry]
+Gallery = Callable[[str], str]
 
-ENTRIES: dict[str, list[results.Entry]] = defaultdict(list)
+ENTRIES: dict[str, list[results.Entry | results.Missing]] = defaultdict(list)
 NOTES: list[str] = []
+# Pictures of a set: small ones, large ones, with --quick.
+COUNTS = (24, 6, 2)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -72,6 +78,101 @@ def compare(request: pytest.FixtureRequest) -> Compare:
     return run
 
 
+@pytest.fixture(scope="session")
+def gallery(tmp_path_factory: pytest.TempPathFactory, quick: bool) -> Gallery:
+    """`gallery(name)`: the folder of a picture set, written on first use."""
+    folder = tmp_path_factory.mktemp("pictures")
+
+    @functools.cache
+    def place(name: str) -> str:
+        if name == "photos" and not pictures.has_photographs():
+            pytest.skip("no photographs: LLAVA_FAST_FIXTURES is not set")
+        usual = COUNTS[name.startswith("large")]
+        written = pictures.write(name, folder, COUNTS[2] if quick else usual)
+        NOTES.append(f"{name}: {pictures.describe(pictures.read(written))}")
+        return str(written)
+
+    return place
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Callable[[str], processes.Server]]:
+    """One server per heap mode, started on first use."""
+    server = functools.cache(processes.Server)
+    started = []
+
+    def of(heap: str) -> processes.Server:
+        started.append(server(heap))
+        return started[-1]
+
+    yield of
+    for one in set(started):
+        one.close()
+
+
+@pytest.fixture
+def apart(request: pytest.FixtureRequest, servers: Callable[[str], processes.Server]) -> Apart:
+    """`apart(setting, title, make, **arguments)`: the case that `make` builds, in its own process.
+
+    setting: what tells this row from others: peer, pictures, heap, ...; `cpu` forces a processor
+    path, `cores` other than 1 are that many.
+    """
+    bench = request.path.stem.removeprefix("bench_")
+    pairs = request.config.getoption("pairs")
+
+    def run(
+        setting: dict[str, str | int], title: str, make: Callable, **arguments: object
+    ) -> results.Entry:
+        question = {
+            "make": f"{make.__module__}:{make.__name__}",
+            "arguments": arguments,
+            "cpu": setting.get("cpu"),
+            "cores": setting.get("cores", 1),
+            "pairs": pairs,
+        }
+        case = _case_name(setting, title)
+        try:
+            reply = servers(str(setting["heap"])).ask(question)
+        except processes.MissingError as error:
+            reply = {"missing": str(error)}
+        if "missing" in reply:
+            ENTRIES[bench].append(results.Missing(bench, case, setting, reply["missing"]))
+            pytest.skip(f"missing: {reply['missing']}")
+        if "failed" in reply:
+            pytest.fail(f"{bench}, {case}: {reply['failed']}; nothing was timed", pytrace=False)
+        entry = _entry_apart(bench, case, setting, reply)
+        ENTRIES[bench].append(entry)
+        return entry
+
+    return run
+
+
+def _case_name(setting: dict[str, str | int], title: str) -> str:
+    words = [str(setting[key]) for key in ("pictures", "mode", "inputs") if key in setting]
+    if setting.get("cores", 1) != 1:
+        words.append(f"{setting['cores']} cores")
+    if setting["heap"] != "default":
+        words.append(f"{setting['heap']} heap")
+    if "cpu" in setting:
+        words.append(f"{setting['cpu']} forced")
+    return ", ".join([*words, title])
+
+
+def _entry_apart(
+    bench: str, case: str, setting: dict[str, str | int], reply: dict[str, Any]
+) -> results.Entry:
+    measured = timing.from_dict(reply["measured"])
+    entry = _entry(bench, case, measured, reply["items"], "image", reply["verdict"]["exact"])
+    _note(entry, measured, reply["note"])
+    return dataclasses.replace(
+        entry,
+        path=reply["path"],
+        setting=setting,
+        error=reply["verdict"]["error"],
+        goal=goals.goal(bench, setting),
+    )
+
+
 def _entry(
     bench: str, case: str, measured: timing.Comparison, items: int, item: str, exact: bool
 ) -> results.Entry:
@@ -86,7 +187,7 @@ def _entry(
         cpu_ratio=measured.cpu.median,
         exact=exact,
         unit=f"ms/{item}",
-        path=PATH,
+        path=_rust.cpu_path(),
     )
 
 

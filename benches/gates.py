@@ -10,10 +10,14 @@ from llava_fast.config import CLIP_STD
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether the results were equal bit for bit, and the measured difference if not."""
+    """Whether the results were equal bit for bit, and the measured difference if not.
+
+    error: largest and mean difference in grey levels, where pixels were compared.
+    """
 
     exact: bool
     note: str = ""
+    error: tuple[float, float] | None = None
 
 
 Gate = Callable[[object, object], Verdict]
@@ -63,6 +67,40 @@ def within_grey_levels(most: int, share: float) -> Gate:
         )
 
     return gate
+
+
+@dataclass(frozen=True)
+class Bound:
+    """How far the pixels of a peer may be from the reference: largest and mean, in grey levels."""
+
+    most: float
+    mean: float
+
+
+EXACT = Bound(0.0, 0.0)
+
+
+def against_reference(
+    ours: np.ndarray, peer: np.ndarray, reference: np.ndarray, bound: Bound, scale: float = 1.0
+) -> Verdict:
+    """Ours equal to the reference bit for bit, the peer as near to it as `bound` says.
+
+    scale: grey levels per unit of the values.
+    """
+    identical({"pixels": ours}, {"pixels": reference})
+    if bound == EXACT:
+        identical({"pixels": peer}, {"pixels": reference})
+        return Verdict(exact=True, error=(0.0, 0.0))
+    if peer.shape != reference.shape:
+        raise GateError(f"peer: got {peer.shape}, expected {reference.shape}")
+    distance = np.abs(peer.astype(np.float64) - reference) * scale
+    most, mean = float(distance.max()), float(distance.mean())
+    if most > bound.most or mean > bound.mean:
+        raise GateError(
+            f"peer: up to {most:.2f} grey levels from the reference, {mean:.4f} on average, "
+            f"expected at most {bound.most:g} and {bound.mean:g}"
+        )
+    return Verdict(exact=peer.tobytes() == reference.tobytes(), error=(most, mean))
 
 
 def _without_pixels(result: dict) -> dict:

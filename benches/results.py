@@ -15,10 +15,14 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benches" / "results"
 LIBRARIES = (
     "llava-fast",
+    "kornia-rs",
     "numpy",
+    "opencv-python-headless",
     "pillow",
+    "simplejpeg",
     "tokenizers",
     "torch",
+    "torchcodec",
     "torchvision",
     "transformers",
     "triton",
@@ -77,7 +81,9 @@ class Entry:
 
     ours, peer: median wall time in `unit`. ratio: peer / ours, median over the pairs; spread: its
     quartiles; cpu_ratio: the same of CPU time. exact: whether the results were equal bit for bit.
-    path: the implementation of ours that ran.
+    path: the processor path of ours. setting: what tells the row from others, for programs. error:
+    largest and mean distance of the peer's pixels from the reference, in grey levels. goal: the ratio
+    that has to be reached, and the one that is hoped for.
     """
 
     bench: str
@@ -93,9 +99,28 @@ class Entry:
     machine: str = field(default_factory=machine)
     versions: dict[str, str] = field(default_factory=versions)
     commit: str = field(default_factory=commit)
+    setting: dict[str, str | int] = field(default_factory=dict)
+    error: tuple[float, float] | None = None
+    goal: tuple[float, float] | None = None
 
 
-def write(folder: Path, bench: str, entries: Iterable[Entry]) -> Path:
+@dataclass(frozen=True)
+class Missing:
+    """A comparison that could not be made, and why: its peer is not installed, for example."""
+
+    bench: str
+    case: str
+    setting: dict[str, str | int]
+    missing: str
+
+
+def read(path: Path) -> list[Entry | Missing]:
+    """The rows of a file that `write` wrote."""
+    rows = json.loads(path.read_text(encoding="utf-8"))
+    return [Missing(**row) if "missing" in row else Entry(**row) for row in rows]
+
+
+def write(folder: Path, bench: str, entries: Iterable[Entry | Missing]) -> Path:
     """Publish the entries of one bench as `<folder>/<bench>.json`."""
     path = folder / f"{bench}.json"
     write_json(path, [asdict(entry) for entry in entries])
@@ -117,18 +142,34 @@ def write_json(path: Path, value: object) -> None:
         raise
 
 
-def table(entries: Iterable[Entry]) -> str:
+HEAD = (
+    "bench",
+    "case",
+    "ours",
+    "peer",
+    "unit",
+    "ratio",
+    "quartiles",
+    "CPU ratio",
+    "error max / mean",
+    "must / reach",
+    "path",
+)
+
+
+def table(entries: Iterable[Entry | Missing]) -> str:
     """The entries as one aligned text table."""
-    head = ("bench", "case", "ours", "peer", "unit", "ratio", "quartiles", "CPU ratio", "exact")
-    rows = [head, *(_row(entry) for entry in entries)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
+    rows = [HEAD, *(_row(entry) for entry in entries)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     )
 
 
-def _row(entry: Entry) -> tuple[str, ...]:
+def _row(entry: Entry | Missing) -> tuple[str, ...]:
+    if isinstance(entry, Missing):
+        return (entry.bench, entry.case, f"missing: {entry.missing}", *[""] * (len(HEAD) - 3))
     return (
         entry.bench,
         entry.case,
@@ -138,5 +179,22 @@ def _row(entry: Entry) -> tuple[str, ...]:
         f"{entry.ratio:.2f}",
         f"{entry.spread[0]:.2f}-{entry.spread[1]:.2f}",
         f"{entry.cpu_ratio:.2f}",
-        "yes" if entry.exact else "no",
+        error_text(entry),
+        goal_text(entry),
+        entry.path,
     )
+
+
+def error_text(entry: Entry) -> str:
+    """`exact`, or how far the peer is from the reference."""
+    if entry.exact:
+        return "exact"
+    return f"{entry.error[0]:.3g} / {entry.error[1]:.2g}" if entry.error else "not exact"
+
+
+def goal_text(entry: Entry) -> str:
+    """Both goals, and whether the first is met."""
+    if entry.goal is None:
+        return ""
+    must, reach = entry.goal
+    return f"{must:g} / {reach:g} {'met' if entry.ratio >= must else 'MISSED'}"

@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 STEADY = 0.25
 
@@ -79,6 +80,17 @@ class Comparison:
     wall: Ratio
     cpu: Ratio
     pairs: int
+
+
+def from_dict(fields: dict[str, Any]) -> Comparison:
+    """What `dataclasses.asdict` made of one."""
+    return Comparison(
+        ours=Sample(**fields["ours"]),
+        peer=Sample(**fields["peer"]),
+        wall=Ratio(**fields["wall"]),
+        cpu=Ratio(**fields["cpu"]),
+        pairs=fields["pairs"],
+    )
 
 
 def compare(

@@ -9,7 +9,7 @@ from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import DataLoader, Dataset
 
 from benches.peers import llava_text
-from benches.peers.processors import SIZE, Process
+from benches.peers.processors import SIZE, Batch
 from benches.records import TOKENIZER
 
 
@@ -23,7 +23,7 @@ def fast_tokenizer():
 class LazyDataset(Dataset):
     """One record at a time: read, process, render, tokenise, mask."""
 
-    def __init__(self, path: Path, folder: Path, tokenizer, process: Process) -> None:
+    def __init__(self, path: Path, folder: Path, tokenizer, process: Batch) -> None:
         self.records = json.loads(path.read_text(encoding="utf-8"))
         self.folder, self.tokenizer, self.process = folder, tokenizer, process
 

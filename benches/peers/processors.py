@@ -1,32 +1,50 @@
-"""The image processors of transformers, from JPEG bytes to `pixel_values`.
+"""The image processors of transformers, and the same work by hand, for pictures as file bytes.
 
-A processor call gets the whole list of pictures at once, as transformers' documentation advises.
-For more threads the list is cut into as many parts, one call each: Pillow and torch release the
-GIL.
+"crop": shortest edge to S, central square. "pad": LLaVA's way, centred on a square
+of CLIP's mean colour, then scaled to S.
 """
 
-import functools
-import io
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import pairwise
 
+import numpy as np
 import torch
-from PIL import Image
 
-SIZE = 336
-BACKGROUND = (122, 116, 104)
+from benches.apart import needs
+from benches.gates import EXACT, Bound
+from benches.peers.by_hand import (
+    SIZE,
+    Process,
+    decode_pillow,
+    decode_torchvision,
+    expand_to_square,
+    kornia,
+    opencv,
+    pillow,
+    torchcodec,
+    torchvision,
+)
 
-Decode = Callable[[bytes], object]
-Process = Callable[[Sequence[bytes]], dict[str, torch.Tensor]]
+Batch = Callable[[Sequence[bytes]], dict[str, torch.Tensor]]
 
 
-def pillow_processor(mode: str) -> Process:
+@dataclass(frozen=True)
+class Peer:
+    """make: the process of a mode for pictures like these, with a note on what was chosen."""
+
+    title: str
+    make: Callable[[str, Sequence[bytes]], tuple[Process, str]]
+    bound: Bound = EXACT
+
+
+def pillow_processor(mode: str) -> Batch:
     """Pillow + `CLIPImageProcessorPil`; padding as LLaVA does it, on the Pillow image."""
     from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
-    processor = CLIPImageProcessorPil(**_sizes())
+    processor = CLIPImageProcessorPil(**sizes())
     prepare = expand_to_square if mode == "pad" else (lambda image: image)
 
     def process(files: Sequence[bytes]) -> dict[str, torch.Tensor]:
@@ -36,16 +54,16 @@ def pillow_processor(mode: str) -> Process:
     return process
 
 
-def torchvision_processor(mode: str, decode: Decode) -> Process:
+def torchvision_processor(mode: str, decode: Callable[[bytes], object]) -> Batch:
     """The torchvision processors: `CLIPImageProcessor`, or LLaVA's, which pads by itself."""
     if mode == "crop":
         from transformers.models.clip.image_processing_clip import CLIPImageProcessor
 
-        processor, options = CLIPImageProcessor(**_sizes()), {}
+        processor, options = CLIPImageProcessor(**sizes()), {}
     else:
         from transformers.models.llava.image_processing_llava import LlavaImageProcessor
 
-        processor, options = LlavaImageProcessor(**_sizes()), {"do_pad": True}
+        processor, options = LlavaImageProcessor(**sizes()), {"do_pad": True}
 
     def process(files: Sequence[bytes]) -> dict[str, torch.Tensor]:
         images = [decode(file) for file in files]
@@ -54,62 +72,89 @@ def torchvision_processor(mode: str, decode: Decode) -> Process:
     return process
 
 
-@functools.cache
-def faster_torchvision(mode: str, files: tuple[bytes, ...]) -> tuple[str, Process]:
+def faster_torchvision(mode: str, files: Sequence[bytes]) -> tuple[str, Batch]:
     """Users decode with Pillow or with torchvision: what is faster here, with its name."""
     candidates = {
         "Pillow": torchvision_processor(mode, decode_pillow),
         "torchvision": torchvision_processor(mode, decode_torchvision),
     }
-    best = {name: min(_seconds(candidates[name], files) for _ in range(3)) for name in candidates}
+    best = {
+        name: min(_seconds(process, files) for _ in range(3))
+        for name, process in candidates.items()
+    }
     name = min(best, key=best.__getitem__)
     return name, candidates[name]
 
 
-def _seconds(process: Process, files: Sequence[bytes]) -> float:
+def _seconds(process: Batch, files: Sequence[bytes]) -> float:
     start = time.process_time()
-    process(files)
+    for file in files:
+        process([file])
     return time.process_time() - start
 
 
-def _sizes() -> dict[str, dict[str, int]]:
+def sizes() -> dict[str, dict[str, int]]:
+    """The size arguments of CLIP's processors."""
     return {
         "size": {"shortest_edge": SIZE},
         "crop_size": {"height": SIZE, "width": SIZE},
     }
 
 
-def decode_pillow(file: bytes) -> Image.Image:
-    """RGB by Pillow."""
-    return Image.open(io.BytesIO(file)).convert("RGB")
+def _one(batch: Batch) -> Process:
+    return lambda file: batch([file])["pixel_values"]
 
 
-def decode_torchvision(file: bytes) -> torch.Tensor:
-    """(3, H, W) uint8 RGB by torchvision."""
-    from torchvision.io import ImageReadMode, decode_jpeg
-
-    data = torch.frombuffer(bytearray(file), dtype=torch.uint8)
-    return decode_jpeg(data, mode=ImageReadMode.RGB)
+def _hf_torchvision(mode: str, files: Sequence[bytes]) -> tuple[Process, str]:
+    needs("torchvision.io")
+    decoder, batch = faster_torchvision(mode, files[:8])
+    return _one(batch), f"{decoder} decodes"
 
 
-def expand_to_square(image: Image.Image) -> Image.Image:
-    """LLaVA's padding: centred on a square of CLIP's mean colour."""
-    width, height = image.size
-    if width == height:
-        return image
-    side = max(width, height)
-    square = Image.new("RGB", (side, side), BACKGROUND)
-    square.paste(image, ((side - width) // 2, (side - height) // 2))
-    return square
+# Bounds hold on noise, where a resize without antialiasing is farthest from one with it.
+PEERS = {
+    "hf_pillow": Peer(
+        "transformers, CLIPImageProcessorPil",
+        lambda mode, files: (_one(pillow_processor(mode)), ""),
+    ),
+    "hf_torchvision": Peer(
+        "transformers, torchvision processor", _hf_torchvision, Bound(2.1, 0.02)
+    ),
+    "pillow": Peer("Pillow + numpy", lambda mode, files: (pillow(mode), ""), Bound(0.001, 0.001)),
+    "torchvision": Peer(
+        "torchvision by hand", lambda mode, files: (torchvision(mode), ""), Bound(2.1, 0.02)
+    ),
+    "torchcodec": Peer(
+        "torchcodec + torchvision by hand",
+        lambda mode, files: (torchcodec(mode), ""),
+        Bound(2.1, 0.02),
+    ),
+    "opencv_area": Peer(
+        "OpenCV, area", lambda mode, files: (opencv(mode, "INTER_AREA"), ""), Bound(60, 4)
+    ),
+    "opencv_cubic": Peer(
+        "OpenCV, cubic without antialiasing",
+        lambda mode, files: (opencv(mode, "INTER_CUBIC"), ""),
+        Bound(160, 8),
+    ),
+    "kornia": Peer(
+        "kornia_rs, fused bilinear", lambda mode, files: (kornia(mode), ""), Bound(160, 8)
+    ),
+}
 
 
-def threaded(process: Process, pool: ThreadPoolExecutor, parts: int) -> Process:
-    """`process` over `parts` equal parts of the list at once."""
+def pixels(result: object) -> np.ndarray:
+    """(3, S, S) float32 of what a `Process` gave."""
+    return np.asarray(result).reshape(3, SIZE, SIZE)
 
-    def run(files: Sequence[bytes]) -> dict[str, torch.Tensor]:
+
+def threaded(process: Process, pool: ThreadPoolExecutor, parts: int) -> Callable:
+    """`process` for every picture, over `parts` equal parts of the list at once."""
+
+    def run(files: Sequence[bytes]) -> list[object]:
         cuts = [len(files) * part // parts for part in range(parts + 1)]
         chunks = [files[low:high] for low, high in pairwise(cuts)]
-        results = list(pool.map(process, chunks))
-        return {"pixel_values": torch.cat([result["pixel_values"] for result in results])}
+        done = pool.map(lambda chunk: [process(file) for file in chunk], chunks)
+        return [result for part in done for result in part]
 
     return run

@@ -1,0 +1,35 @@
+"""How much faster than each peer ours has to be, and hopes to be, on one core."""
+
+# (bench, peer, heap or None for any) -> (must, reach), both as peer time / our time.
+GOALS: dict[tuple[str, str, str | None], tuple[float, float]] = {
+    ("preprocess", "hf_pillow", "default"): (5.0, 7.0),
+    ("preprocess", "hf_pillow", "warm"): (4.0, 4.6),
+    ("preprocess", "hf_torchvision", None): (2.1, 2.6),
+    ("preprocess", "torchvision", None): (1.7, 2.0),
+    ("preprocess", "torchcodec", None): (1.7, 2.0),
+    ("preprocess", "opencv_area", None): (2.2, 2.9),
+    ("preprocess", "opencv_cubic", None): (1.6, 2.0),
+    ("preprocess", "kornia", None): (1.2, 1.4),
+    ("preprocess", "one_thread", None): (1.85, 2.0),
+    ("preprocess", "uncached", None): (8.0, 15.0),
+    ("decode", "simplejpeg", None): (1.15, 1.35),
+}
+# Kinds of files whose goals differ.
+PROGRESSIVE = (1.0, 1.2)
+# Against ours with the best path, and of plain Rust against Pillow.
+PATHS = {"avx2": (0.75, 1.0)}
+SCALAR_AGAINST_PILLOW = (1.0, 1.0)
+
+
+def goal(bench: str, setting: dict[str, str | int]) -> tuple[float, float] | None:
+    """The (must, reach) of a row, if there is one."""
+    peer, heap = str(setting["peer"]), setting.get("heap")
+    if setting.get("cpu"):
+        if peer == "best_path":
+            return PATHS.get(str(setting["cpu"]))
+        return SCALAR_AGAINST_PILLOW if setting["cpu"] == "scalar" else None
+    if setting.get("cores", 1) != 1 and peer != "one_thread":
+        return None
+    if bench == "decode" and str(setting.get("pictures")).endswith("progressive"):
+        return PROGRESSIVE if peer == "simplejpeg" else None
+    return GOALS.get((bench, peer, heap)) or GOALS.get((bench, peer, None))
