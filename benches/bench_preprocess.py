@@ -1,8 +1,8 @@
 """JPEG bytes to `pixel_values`, against what a user could write or call instead.
 
 Pictures are taken one after the other, as a data set does it; "crop" is CLIP's way, "pad" is
-LLaVA's. Ours must equal transformers' `CLIPImageProcessorPil` bit for bit, and every peer be as near
-to it as its bound says, or nothing is timed.
+LLaVA's. Ours must equal transformers' `CLIPImageProcessorPil` bit for bit, and every peer be as
+near to it as its bound says, or nothing is timed.
 """
 
 import os

@@ -82,8 +82,8 @@ class Entry:
     ours, peer: median wall time in `unit`. ratio: peer / ours, median over the pairs; spread: its
     quartiles; cpu_ratio: the same of CPU time. exact: whether the results were equal bit for bit.
     path: the processor path of ours. setting: what tells the row from others, for programs. error:
-    largest and mean distance of the peer's pixels from the reference, in grey levels. goal: the ratio
-    that has to be reached, and the one that is hoped for.
+    largest and mean distance of the peer's pixels from the reference, in grey levels. goal: the
+    ratio that has to be reached, and the one that is hoped for.
     """
 
     bench: str
