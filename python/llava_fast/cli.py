@@ -18,7 +18,7 @@ FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and exit: 0, 1 for a failure (said in one line), 2 for a wrong call, 130 for
-    Ctrl-C.
+    Ctrl-C. `doctor` has 1 for warnings and 2 for failures.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words[:1] == ["train"]:
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     options = _parser().parse_args(words)
     try:
-        sys.exit(_generate(options))
+        sys.exit({"generate": _generate, "doctor": _doctor}[options.command](options))
     except BrokenPipeError:
         # Whoever read the answer has left; Python must not try to flush it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -49,7 +49,17 @@ def _parser() -> argparse.ArgumentParser:
     train = "train a model: recipe=NAME key=value ... (`llava-fast train --help`)"
     commands.add_parser("train", help=train, add_help=False)
     _add_generate(commands.add_parser("generate", help="ask a model, about pictures or without"))
+    _add_doctor(commands.add_parser("doctor", help="check the installation and this machine"))
     return parser
+
+
+def _add_doctor(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Versions, processor paths, limits, a self-test of each path and what to do about each "
+        "problem. Exit status: 0 all is well, 1 warnings, 2 failures."
+    )
+    parser.add_argument("--fast", action="store_true", help="without loading torch")
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
 
 
 def _add_generate(parser: argparse.ArgumentParser) -> None:
@@ -75,6 +85,12 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
         "--device", default="auto", help="default: cuda where there is one, else cpu"
     )
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from llava_fast.doctor import main as examine
+
+    return examine(options.fast, options.json)
 
 
 def _generate(options: argparse.Namespace) -> int:
