@@ -46,6 +46,13 @@ def bench_one_core(
     apart(setting, PEERS[peer].title, one_by_one, folder=folder, mode=mode, peer=peer)
 
 
+@pytest.mark.parametrize("peer", ["hf_pillow", "hf_torchvision"])
+def bench_one_list(apart: Apart, gallery: Gallery, peer: str) -> None:
+    setting = {"pictures": "coco", "mode": "crop", "peer": peer, "heap": "default", "calls": 1}
+    title = f"one list, {PEERS[peer].title}"
+    apart(setting, title, in_one_list, folder=gallery("coco"), mode="crop", peer=peer)
+
+
 @pytest.mark.skipif(CORES == 1, reason="one core")
 @pytest.mark.parametrize("peer", list(PEERS))
 def bench_all_cores(apart: Apart, gallery: Gallery, peer: str) -> None:
@@ -83,6 +90,19 @@ def one_by_one(folder: str, mode: str, peer: str) -> Case:
         items=len(files),
         note=note,
     )
+
+
+def in_one_list(folder: str, mode: str, peer: str) -> Case:
+    """Ours against a processor of transformers, one call for all pictures."""
+    files = pictures.read(folder)
+    batch, note = processors.batch(peer, mode, files)
+    ours = _ours(mode, threads=1)
+
+    def check() -> Verdict:
+        theirs = batch(files)["pixel_values"]
+        return _check_arrays(files, mode, ours(files), theirs, PEERS[peer].bound)
+
+    return Case(lambda: ours(files), lambda: batch(files), check, len(files), note)
 
 
 def in_threads(folder: str, mode: str, peer: str, threads: int) -> Case:
@@ -144,10 +164,17 @@ def _check(
     peer: processors.Process,
     bound: Bound,
 ) -> Verdict:
-    reference, _ = PEERS["hf_pillow"].make(mode, files)
-
     def all_of(process: Callable[[bytes], object]) -> np.ndarray:
         return np.stack([pixels(process(file)) for file in files])
 
+    return _check_arrays(files, mode, all_of(ours), all_of(peer), bound)
+
+
+def _check_arrays(
+    files: Sequence[bytes], mode: str, ours: object, peer: object, bound: Bound
+) -> Verdict:
+    """(N, 3, S, S) of both, held against one call of the reference for each file."""
+    process, _ = PEERS["hf_pillow"].make(mode, files)
+    reference = np.stack([pixels(process(file)) for file in files])
     scale = 255 * STD.reshape(3, 1, 1)
-    return against_reference(all_of(ours), all_of(peer), all_of(reference), bound, scale)
+    return against_reference(np.asarray(ours), np.asarray(peer), reference, bound, scale)

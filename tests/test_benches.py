@@ -1,7 +1,6 @@
 """The benches themselves: arithmetic of the timer, form of the results, and gates that hold."""
 
 import json
-import os
 import subprocess
 import sys
 from dataclasses import asdict
@@ -10,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benches import gpu_check, results, timing
-from benches.gates import GateError, identical, within_grey_levels
+from benches import goals, pictures, readme_table, results, timing
+from benches.gates import EXACT, Bound, GateError, against_reference, identical, within_grey_levels
 from llava_fast.config import CLIP_STD
 
 
@@ -98,7 +97,7 @@ def test_cpu_time_counts_worker_processes():
 
 
 KEYS = {"bench", "case", "ours", "peer", "ratio", "spread", "exact", "unit", "path", "machine"}
-KEYS |= {"versions", "commit"}
+KEYS |= {"versions", "commit", "setting", "error", "goal"}
 
 
 def entry(**changes) -> results.Entry:
@@ -131,7 +130,10 @@ def test_committed_results_follow_the_schema():
         stored = json.loads(path.read_text())
         rows = stored if isinstance(stored, list) else stored["results"]
         for row in rows:
-            assert asdict(results.Entry(**row)).keys() == row.keys()
+            if "missing" in row:
+                assert asdict(results.Missing(**row)) == row
+                continue
+            assert row.items() <= json.loads(json.dumps(asdict(results.Entry(**row)))).items()
             assert row["spread"][0] <= row["ratio"] <= row["spread"][1]
 
 
@@ -147,8 +149,39 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path):
 def test_table_shows_ratio_and_quartiles():
     head, row = results.table([entry()]).splitlines()
     assert head.split()[:4] == ["bench", "case", "ours", "peer"]
-    shown = "preprocess crop 1.000 3.000 ms/image 3.00 2.90-3.10 3.00 yes"
+    shown = "preprocess crop 1.000 3.000 ms/image 3.00 2.90-3.10 3.00 exact scalar"
     assert " ".join(row.split()) == shown
+    measured = entry(exact=False, error=(2.0, 0.003), goal=(2.1, 2.6))
+    assert "2 / 0.003" in results.table([measured])
+    assert "2.1 / 2.6 met" in results.table([measured])
+    assert "MISSED" in results.table([entry(goal=(3.5, 4.0))])
+
+
+def test_a_missing_peer_has_a_row_in_the_json_and_in_every_table(tmp_path: Path):
+    setting = readme_table.PREPROCESS["crop"] | {"peer": "x"}
+    gone = results.Missing("preprocess", "coco, crop, Library X", setting, "x: not here")
+    rows = results.read(results.write(tmp_path, "preprocess", [entry(setting={}), gone]))
+    assert rows[1] == gone
+    assert "missing: x: not here" in results.table(rows)
+    assert "| Library X | missing |" in readme_table._matrix(rows, readme_table.PREPROCESS)
+    assert "missing: x: not here" in readme_table._list([gone])
+
+
+@pytest.mark.parametrize(
+    ("bench", "setting", "expected"),
+    [
+        ("preprocess", {"peer": "hf_pillow", "heap": "default"}, (5.0, 7.0)),
+        ("preprocess", {"peer": "hf_pillow", "heap": "warm"}, (4.0, 4.6)),
+        ("preprocess", {"peer": "hf_pillow", "heap": "default", "cores": 2}, None),
+        ("preprocess", {"peer": "best_path", "heap": "default", "cpu": "avx2"}, (0.75, 1.0)),
+        ("preprocess", {"peer": "pillow", "heap": "default", "cpu": "scalar"}, (1.0, 1.0)),
+        ("preprocess", {"peer": "pillow", "heap": "default"}, None),
+        ("decode", {"peer": "simplejpeg", "heap": "warm", "pictures": "coco"}, (1.15, 1.35)),
+        ("decode", {"peer": "simplejpeg", "heap": "warm", "pictures": "progressive"}, (1.0, 1.2)),
+    ],
+)
+def test_goals_belong_to_their_rows(bench: str, setting: dict, expected: tuple | None):
+    assert goals.goal(bench, setting) == expected
 
 
 def test_identical_is_about_bytes_dtype_and_shape():
@@ -181,110 +214,40 @@ def test_grey_level_gate_states_what_it_measured():
             gate(ours, grey(0, 0))
 
 
-# A plugin for pytest: our functions return a shifted result, and the timer says if it ran.
-BROKEN = """
-import pathlib
-import benches.timing, llava_fast.data, llava_fast.images, llava_fast.text
-
-def timed(*arguments, **options):
-    pathlib.Path({flag!r}).touch()
-    raise AssertionError("timed in spite of the gate")
-
-benches.timing.compare = timed
-real_process = llava_fast.images.ImageProcessor.__call__
-real_encode = llava_fast.text.encode
-real_iter = llava_fast.data.DataLoader.__iter__
-
-def process(self, *arguments, **options):
-    batch = real_process(self, *arguments, **options)
-    batch["pixel_values"] = batch["pixel_values"].roll(1, -1)
-    return batch
-
-def encode(*arguments, **options):
-    sample = real_encode(*arguments, **options)
-    sample.labels[:] = sample.labels.take(range(-1, len(sample.labels) - 1))
-    return sample
-
-def batches(self):
-    for batch in real_iter(self):
-        yield batch | {{"labels": batch["labels"].roll(1, -1)}}
-
-llava_fast.images.ImageProcessor.__call__ = process
-llava_fast.text.encode = encode
-llava_fast.data.DataLoader.__iter__ = batches
-"""
+def test_both_sides_are_held_against_the_reference():
+    reference = np.zeros((2, 5), np.float32)
+    near = reference.copy()
+    near[0, 0] = 0.5
+    assert against_reference(reference, reference, reference, EXACT).error == (0, 0)
+    verdict = against_reference(reference, near, reference, Bound(2.0, 0.2), scale=4.0)
+    assert (verdict.exact, verdict.error) == (False, (2.0, pytest.approx(0.2)))
+    for bound in (EXACT, Bound(0.4, 1), Bound(1, 0.04)):
+        with pytest.raises(GateError):
+            against_reference(reference, near, reference, bound)
+    with pytest.raises(GateError, match="pixels"):
+        against_reference(near, near, reference, Bound(9, 9))
+    with pytest.raises(GateError, match="expected"):
+        against_reference(reference, near[:1], reference, Bound(9, 9))
 
 
-@pytest.mark.parametrize("bench", ["preprocess", "loader", "tokenize"])
-def test_a_bench_fails_untimed_when_its_gate_is_broken(bench: str, tmp_path: Path):
-    flag = tmp_path / "timed"
-    (tmp_path / "broken.py").write_text(BROKEN.format(flag=str(flag)))
-    done = _bench(bench, tmp_path, "-p", "broken", "-k", "not torchvision")
-    assert done.returncode == 1, done.stdout + done.stderr
-    assert "nothing was timed" in done.stdout
-    assert " passed" not in done.stdout
-    assert not flag.exists()
-    assert not list(tmp_path.glob("*.json"))
+def test_made_pictures_are_like_cocos_and_the_same_every_time():
+    files = pictures.made(12)
+    assert files == pictures.made(12)
+    *_, pixels, _, size, _, _, _ = pictures.describe(files).replace(",", "").split()
+    assert 0.24 <= float(pixels) <= 0.34
+    assert 0.4 <= float(size) <= 0.6
 
 
-def _bench(bench: str, folder: Path, *options: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "pytest", f"benches/bench_{bench}.py", "--quick", "--pairs=1"]
-    command += [f"--results={folder}", "-p", "no:cacheprovider", *options]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(folder), str(results.ROOT)])}
-    environment.pop("LLAVA_FAST_FIXTURES", None)
-    return subprocess.run(
-        command, cwd=results.ROOT, env=environment, capture_output=True, text=True, timeout=600
-    )
-
-
-def python(code: str, name: str, seconds: float = 20.0) -> gpu_check.Step:
-    return gpu_check.Step(name, seconds, [sys.executable, "-c", code])
-
-
-def test_gpu_check_writes_its_report_after_every_step(tmp_path: Path):
-    report = tmp_path / "report.json"
-    setting = gpu_check.Setting("cpu", None, tmp_path)
-    look = f"import json; print(len(json.load(open({str(report)!r}))['steps']), 'before')"
-    plan = [
-        python("print('first')", "good"),
-        python("import sys; sys.exit('broken')", "bad"),
-        python("import time; time.sleep(60)", "slow", seconds=0.5),
-        python(look, "look"),
-    ]
-    outcomes = gpu_check.run(plan, setting, report)
-    assert [o.status for o in outcomes] == ["passed", "failed", "late", "passed"]
-    assert [o.detail for o in outcomes] == ["first", "broken", "over 1.5 s", "3 before"]
-    stored = json.loads(report.read_text())
-    assert [step["step"] for step in stored["steps"]] == ["good", "bad", "slow", "look"]
-    assert stored["commit"] == results.commit()
-
-
-def test_gpu_check_ends_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(gpu_check, "TOTAL_SECONDS", 0.0)
-    setting = gpu_check.Setting("cpu", None, tmp_path)
-    outcomes = gpu_check.run([python("print()", "any")], setting, tmp_path / "report.json")
-    assert [o.status for o in outcomes] == ["late"]
-
-
-@pytest.mark.parametrize(
-    ("counts", "passed"),
-    [((3, 0, 0, 0), True), ((3, 0, 0, 1), False), ((3, 1, 0, 0), False), ((0, 0, 0, 0), False)],
-)
-def test_gpu_check_counts_a_skipped_check_as_not_run(counts: tuple, passed: bool, tmp_path: Path):
-    path = tmp_path / "junit.xml"
-    path.write_text(
-        '<testsuites><testsuite tests="{}" failures="{}" errors="{}" skipped="{}"/></testsuites>'
-        "".format(*counts)
-    )
-    assert gpu_check.read_junit(path)[0] is passed
-
-
-def test_gpu_check_dry_run_passes():
-    command = [sys.executable, "-m", "benches.gpu_check", "--dry-run"]
-    done = subprocess.run(command, cwd=results.ROOT, capture_output=True, text=True, timeout=900)
-    assert done.returncode == 0, done.stdout + done.stderr
-    lines = done.stdout.splitlines()
-    for bench in ("preprocess", "loader", "tokenize"):
-        assert any(line.startswith(f"{bench} ") for line in lines)
-    passed, _, total, *rest = lines[-1].split()
-    assert (passed, rest) == (total, ["steps", "passed"])
+def test_photographs_are_found_in_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    folder = tmp_path / "images" / "photos"
+    folder.mkdir(parents=True)
+    (folder / "a.jpg").write_bytes(pictures.made(1)[0])
+    monkeypatch.setenv("LLAVA_FAST_FIXTURES", str(tmp_path))
+    caches = (pictures.jpegs, pictures._photograph_files, pictures._originals)
+    for cache in caches:
+        cache.cache_clear()
+    try:
+        assert pictures.jpegs(3) != pictures.made(3)
+    finally:
+        for cache in caches:
+            cache.cache_clear()

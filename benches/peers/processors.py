@@ -101,45 +101,44 @@ def sizes() -> dict[str, dict[str, int]]:
     }
 
 
-def _one(batch: Batch) -> Process:
-    return lambda file: batch([file])["pixel_values"]
-
-
-def _hf_torchvision(mode: str, files: Sequence[bytes]) -> tuple[Process, str]:
+def batch(peer: str, mode: str, files: Sequence[bytes]) -> tuple[Batch, str]:
+    """The processor of a name, `hf_pillow` or `hf_torchvision`, with a note on what was chosen."""
+    if peer == "hf_pillow":
+        return pillow_processor(mode), ""
     needs("torchvision.io")
-    decoder, batch = faster_torchvision(mode, files[:8])
-    return _one(batch), f"{decoder} decodes"
+    decoder, process = faster_torchvision(mode, files[:8])
+    return process, f"{decoder} decodes"
+
+
+def _transformers(peer: str) -> Callable[[str, Sequence[bytes]], tuple[Process, str]]:
+    def make(mode: str, files: Sequence[bytes]) -> tuple[Process, str]:
+        whole, note = batch(peer, mode, files)
+        return lambda file: whole([file])["pixel_values"], note
+
+    return make
+
+
+def _by_hand(make: Callable[..., Process], *options: str) -> Callable:
+    return lambda mode, files: (make(mode, *options), "")
 
 
 # Bounds hold on noise, where a resize without antialiasing is farthest from one with it.
+ANTIALIASED = Bound(2.1, 0.02)
+AREA = Bound(60, 4)
+ALIASED = Bound(160, 8)
 PEERS = {
-    "hf_pillow": Peer(
-        "transformers, CLIPImageProcessorPil",
-        lambda mode, files: (_one(pillow_processor(mode)), ""),
-    ),
+    "hf_pillow": Peer("transformers, CLIPImageProcessorPil", _transformers("hf_pillow")),
     "hf_torchvision": Peer(
-        "transformers, torchvision processor", _hf_torchvision, Bound(2.1, 0.02)
+        "transformers, torchvision processor", _transformers("hf_torchvision"), ANTIALIASED
     ),
-    "pillow": Peer("Pillow + numpy", lambda mode, files: (pillow(mode), ""), Bound(0.001, 0.001)),
-    "torchvision": Peer(
-        "torchvision by hand", lambda mode, files: (torchvision(mode), ""), Bound(2.1, 0.02)
-    ),
-    "torchcodec": Peer(
-        "torchcodec + torchvision by hand",
-        lambda mode, files: (torchcodec(mode), ""),
-        Bound(2.1, 0.02),
-    ),
-    "opencv_area": Peer(
-        "OpenCV, area", lambda mode, files: (opencv(mode, "INTER_AREA"), ""), Bound(60, 4)
-    ),
+    "pillow": Peer("Pillow + numpy", _by_hand(pillow), Bound(0.001, 0.001)),
+    "torchvision": Peer("torchvision by hand", _by_hand(torchvision), ANTIALIASED),
+    "torchcodec": Peer("torchcodec + torchvision by hand", _by_hand(torchcodec), ANTIALIASED),
+    "opencv_area": Peer("OpenCV, area", _by_hand(opencv, "INTER_AREA"), AREA),
     "opencv_cubic": Peer(
-        "OpenCV, cubic without antialiasing",
-        lambda mode, files: (opencv(mode, "INTER_CUBIC"), ""),
-        Bound(160, 8),
+        "OpenCV, cubic without antialiasing", _by_hand(opencv, "INTER_CUBIC"), ALIASED
     ),
-    "kornia": Peer(
-        "kornia_rs, fused bilinear", lambda mode, files: (kornia(mode), ""), Bound(160, 8)
-    ),
+    "kornia": Peer("kornia_rs, fused bilinear", _by_hand(kornia), ALIASED),
 }
 
 
