@@ -45,12 +45,13 @@ def test_a_path_is_forced_and_named(server: apart.Server):
 def test_the_warm_heap_keeps_its_pages():
     default, warm = apart.Server("default"), apart.Server("warm")
     try:
-        faults = [int(ask(server, "large_arrays")["note"]) for server in (default, warm)]
+        faults = [int(ask(server, "large_blocks")["note"]) for server in (default, warm)]
     finally:
         default.close()
         warm.close()
-    assert faults[0] > 1000
-    assert faults[1] < 100
+    # Even huge pages make at least twenty of each block.
+    assert faults[0] >= 100
+    assert faults[1] < 20
 
 
 # Loaded by every Python that the bench starts: our functions return a shifted result, and the timer
@@ -114,11 +115,11 @@ def test_a_bench_fails_untimed_when_its_gate_is_broken(bench: str, tmp_path: Pat
     assert not list(tmp_path.glob("*.json"))
 
 
-@pytest.mark.parametrize("library", ["simplejpeg", "cv2", "kornia_rs", "torchcodec"])
+@pytest.mark.parametrize("library", ["simplejpeg", "cv2"])
 def test_a_peer_that_is_not_installed_is_reported(library: str, tmp_path: Path):
     hide = f"import sys; sys.modules[{library!r}] = None"
     (tmp_path / "sitecustomize.py").write_text(hide)
-    peer = {"cv2": "opencv", "kornia_rs": "kornia"}.get(library, library)
+    peer = {"cv2": "opencv"}.get(library, library)
     done = _bench("decode", tmp_path, "-k", f"coco and default and {peer} and not path")
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"missing: {library}" in done.stdout
