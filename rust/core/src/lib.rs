@@ -10,6 +10,7 @@ pub mod pack;
 pub mod packing;
 pub mod parallel;
 pub mod plan;
+pub mod pool;
 pub mod record;
 pub mod records;
 pub mod source;

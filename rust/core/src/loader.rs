@@ -9,10 +9,11 @@ use crate::counter::fold;
 use crate::error::{Error, Result};
 use crate::fingerprint::fingerprint;
 use crate::image::{
-    DecodeOptions, ImageConfig, Output, Pixels, Plan, Rows, open, patches_into, values_into,
+    DecodeOptions, ImageConfig, Output, Pixels, Plan, Rows, buffer, open, patches_into, values_into,
 };
 use crate::pack::Document;
 use crate::parallel;
+use crate::pool::{Number, Pooled};
 use crate::records::Records;
 use crate::source::read_image;
 
@@ -143,7 +144,7 @@ impl Dataset {
         if documents.is_empty() {
             documents.push(self.hole(-1, 1));
         }
-        let mut batch = Batch { documents, pixels: Pixels::Values(Vec::new()), bad };
+        let mut batch = Batch { documents, pixels: Pixels::Values(buffer(0, 0)?), bad };
         batch.pixels = match output {
             Output::Values => {
                 let size = self.image.values_len();
@@ -174,15 +175,15 @@ impl Dataset {
 
     /// Loads pictures into one buffer, `size` numbers each; a document that misses one becomes a
     /// hole and takes its other pictures out of the buffer.
-    fn pictures<T: Clone + Copy + Default + Send>(
+    fn pictures<T: Number>(
         &self,
         batch: &mut Batch,
         wanted: &[Wanted],
         size: usize,
         write: fn(&mut dyn Rows, &Plan, &ImageConfig, &mut [T]) -> Result<()>,
         threads: usize,
-    ) -> Result<Vec<T>> {
-        let mut buffer = zeros::<T>(size, wanted.len())?;
+    ) -> Result<Pooled<T>> {
+        let mut buffer = buffer::<T>(wanted.len(), size)?;
         let slots = wanted.iter().zip(buffer.chunks_mut(size)).collect();
         let loaded = parallel::map(slots, threads, |(picture, slot): (&Wanted, &mut [T])| {
             read_image(self.root.as_deref(), &picture.path)
@@ -216,19 +217,8 @@ impl Dataset {
     }
 }
 
-/// A buffer for `count` pictures of `size` numbers.
-fn zeros<T: Clone + Default>(size: usize, count: usize) -> Result<Vec<T>> {
-    // `vec!` takes untouched pages, which the threads then fault in, but ends the process where
-    // there is no memory: the same room is asked for politely first.
-    let fits = |&length: &usize| Vec::<T>::new().try_reserve_exact(length).is_ok();
-    let length = size.checked_mul(count).filter(fits).ok_or_else(|| {
-        Error::Argument(format!("no memory for the {count} pictures of a batch; make it smaller"))
-    })?;
-    Ok(vec![T::default(); length])
-}
-
 /// Keeps the slots of `size` numbers that `keep` says, in order.
-fn compact<T: Copy>(buffer: &mut Vec<T>, size: usize, keep: impl Iterator<Item = bool>) {
+fn compact<T: Number>(buffer: &mut Pooled<T>, size: usize, keep: impl Iterator<Item = bool>) {
     let mut kept = 0;
     for (slot, _) in keep.enumerate().filter(|(_, keep)| *keep) {
         buffer.copy_within(slot * size..(slot + 1) * size, kept * size);
@@ -239,21 +229,21 @@ fn compact<T: Copy>(buffer: &mut Vec<T>, size: usize, keep: impl Iterator<Item =
 
 #[cfg(test)]
 mod tests {
-    use super::{compact, zeros};
+    use super::{buffer, compact};
 
     #[test]
     fn compacting_keeps_the_order() {
-        let mut buffer = vec![1, 1, 2, 2, 3, 3, 4, 4];
-        compact(&mut buffer, 2, [false, true, false, true].into_iter());
-        assert_eq!(buffer, [2, 2, 4, 4]);
+        let mut pixels = buffer(4, 2).expect("small");
+        pixels.copy_from_slice(&[1_u8, 1, 2, 2, 3, 3, 4, 4]);
+        compact(&mut pixels, 2, [false, true, false, true].into_iter());
+        assert_eq!(*pixels, [2, 2, 4, 4]);
     }
 
     #[test]
     fn a_batch_beyond_the_memory_is_an_error() {
-        assert_eq!(zeros::<u8>(3, 2).expect("small"), [0; 6]);
-        for count in [usize::MAX / 2, usize::MAX / 8] {
-            let error = zeros::<f32>(3, count).expect_err("huge").to_string();
-            assert!(error.starts_with("no memory for the"), "{error}");
+        assert_eq!(buffer::<u8>(2, 3).expect("small").len(), 6);
+        for (count, size) in [(usize::MAX, 2), (1 << 40, 1 << 20)] {
+            assert!(buffer::<f32>(count, size).is_err());
         }
     }
 }

@@ -1,10 +1,12 @@
-//! Batches as dictionaries of numpy arrays; every array takes over its vector, nothing is copied.
+//! Batches as dictionaries of numpy arrays; every array takes over its memory, nothing is copied.
+#![allow(unsafe_code, reason = "an array over the memory of a pooled buffer, which it keeps alive")]
 
 use llava_fast_core::image::ImageConfig;
 use llava_fast_core::image::Pixels;
 use llava_fast_core::loader::Batch;
 use llava_fast_core::pack::{self, Document};
-use numpy::{Element, IntoPyArray, PyArray1, PyArrayMethods};
+use numpy::ndarray::{ArrayView, Dimension, StrideShape};
+use numpy::{Element, IntoPyArray, PyArray, PyArray1, PyArrayMethods};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -49,18 +51,53 @@ pub fn to_dict<'py>(
         Layout::Native => native(&dict, &batch.documents)?,
     }
     match batch.pixels {
-        Pixels::Values(values) if !values.is_empty() => {
-            let shape = [values.len() / image.values_len(), 3, image.size, image.size];
-            dict.set_item("pixel_values", values.into_pyarray(py).reshape(shape)?)?;
+        Pixels::Values(values) if values.is_empty() => {}
+        Pixels::Patches(bytes) if bytes.is_empty() => {}
+        pixels @ Pixels::Values(_) => {
+            dict.set_item("pixel_values", pixel_array(py, pixels, image)?)?;
         }
-        Pixels::Patches(bytes) if !bytes.is_empty() => {
-            let images = bytes.len() / image.patches_len();
-            let shape = [images, image.image_tokens(), image.patch_row()];
-            dict.set_item("pixel_patches", bytes.into_pyarray(py).reshape(shape)?)?;
+        pixels @ Pixels::Patches(_) => {
+            dict.set_item("pixel_patches", pixel_array(py, pixels, image)?)?;
         }
-        Pixels::Values(_) | Pixels::Patches(_) => {}
     }
     Ok(dict)
+}
+
+/// The memory under an array of pixels. It goes back to the pool when this is freed, which is when
+/// nothing refers to the array any more.
+#[pyclass(frozen)]
+struct Memory(Pixels);
+
+/// `(N, 3, S, S)` float32 or `(N, P, K)` uint8.
+pub fn pixel_array<'py>(
+    py: Python<'py>,
+    pixels: Pixels,
+    image: &ImageConfig,
+) -> PyResult<Bound<'py, PyAny>> {
+    let owner = Bound::new(py, Memory(pixels))?;
+    match &owner.get().0 {
+        Pixels::Values(values) => {
+            let shape = (values.len() / image.values_len(), 3, image.size, image.size);
+            over(values, shape, owner.clone().into_any())
+        }
+        Pixels::Patches(bytes) => {
+            let images = bytes.len() / image.patches_len();
+            let shape = (images, image.image_tokens(), image.patch_row());
+            over(bytes, shape, owner.clone().into_any())
+        }
+    }
+}
+
+fn over<'py, T: Element, D: Dimension>(
+    numbers: &[T],
+    shape: impl Into<StrideShape<D>>,
+    owner: Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let view = ArrayView::from_shape(shape, numbers)
+        .map_err(|error| PyValueError::new_err(error.to_string()))?;
+    // SAFETY: the owner holds the memory and never touches it again before it is freed; the array
+    // refers to the owner.
+    Ok(unsafe { PyArray::borrow_from_array(&view, owner) }.into_any())
 }
 
 fn put<T: Element>(dict: &Bound<'_, PyDict>, key: &str, values: Vec<T>) -> PyResult<()> {

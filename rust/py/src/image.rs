@@ -2,9 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use llava_fast_core::image::{
-    self, Batch, DecodeOptions, ImageConfig, Mode, Output, Pixels, Rgb8, Source,
-};
+use llava_fast_core::image::{self, Batch, DecodeOptions, ImageConfig, Mode, Output, Rgb8, Source};
 use llava_fast_core::{Error, source};
 use numpy::ndarray::Array3;
 use numpy::{
@@ -15,6 +13,7 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyList;
 
+use crate::arrays::pixel_array;
 use crate::errors::to_python;
 
 /// `decode_image(bytes)`: `(H, W, 3)` uint8.
@@ -86,28 +85,7 @@ impl ImagePipeline {
         let run = || image::process(&sources, &self.config, self.output, num_threads);
         let Batch { pixels, sizes } = py.detach(run).map_err(to_python)?;
         let size_array = sizes.into_flattened().into_pyarray(py).reshape([sources.len(), 2])?;
-        Ok((self.batch(py, pixels, sources.len())?, size_array))
-    }
-}
-
-impl ImagePipeline {
-    fn batch<'py>(
-        &self,
-        py: Python<'py>,
-        pixels: Pixels,
-        count: usize,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let ImageConfig { size, .. } = self.config;
-        let array = match pixels {
-            Pixels::Values(values) => {
-                values.into_pyarray(py).reshape([count, 3, size, size])?.into_any()
-            }
-            Pixels::Patches(bytes) => {
-                let shape = [count, self.config.image_tokens(), self.config.patch_row()];
-                bytes.into_pyarray(py).reshape(shape)?.into_any()
-            }
-        };
-        Ok(array)
+        Ok((pixel_array(py, pixels, &self.config)?, size_array))
     }
 }
 

@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::limits::allocate;
 use super::{
     DecodeOptions, ImageConfig, Output, Plan, Rgb8, Rows, open, patches_into, values_into,
 };
 use crate::parallel;
+use crate::pool::{Number, Pooled};
 use crate::source::read_image;
 use crate::{Error, Result};
 
@@ -25,9 +25,9 @@ pub enum Source<B> {
 #[derive(Debug)]
 pub enum Pixels {
     /// of [`values_into`]
-    Values(Vec<f32>),
+    Values(Pooled<f32>),
     /// of [`patches_into`]
-    Patches(Vec<u8>),
+    Patches(Pooled<u8>),
 }
 
 /// Result of [`process`].
@@ -52,7 +52,7 @@ pub fn process<B: AsRef<[u8]> + Sync>(
     let count = sources.len();
     match output {
         Output::Values => {
-            let mut values = allocate(count * config.values_len())?;
+            let mut values = buffer(count, config.values_len())?;
             let write = |image: &mut dyn Rows, out: &mut [f32]| {
                 let plan = Plan::new(image.width(), image.height(), config);
                 values_into(image, &plan, config, out)
@@ -62,7 +62,7 @@ pub fn process<B: AsRef<[u8]> + Sync>(
             Ok(Batch { pixels: Pixels::Values(values), sizes })
         }
         Output::Patches => {
-            let mut patches = allocate(count * config.patches_len())?;
+            let mut patches = buffer(count, config.patches_len())?;
             let write = |image: &mut dyn Rows, out: &mut [u8]| {
                 let plan = Plan::new(image.width(), image.height(), config);
                 patches_into(image, &plan, config, out)
@@ -72,6 +72,16 @@ pub fn process<B: AsRef<[u8]> + Sync>(
             Ok(Batch { pixels: Pixels::Patches(patches), sizes })
         }
     }
+}
+
+/// A buffer for `count` pictures of `size` numbers each.
+///
+/// # Errors
+/// `Argument` if there is no memory.
+pub(crate) fn buffer<T: Number>(count: usize, size: usize) -> Result<Pooled<T>> {
+    count.checked_mul(size).and_then(Pooled::take).ok_or_else(|| {
+        Error::Argument(format!("no memory for the {count} pictures of a batch; make it smaller"))
+    })
 }
 
 /// Calls `write` for each picture with its own part of `out`; the sizes come back.

@@ -23,6 +23,7 @@ mod tall;
 mod taps;
 mod webp;
 
+pub(crate) use batch::buffer;
 pub use batch::{Batch, Pixels, Source, process};
 pub use config::{ImageConfig, Mode, Output};
 pub use decode::{decode, open, probe};
