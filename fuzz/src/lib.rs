@@ -2,7 +2,7 @@
 
 use llava_fast_core::Error;
 use llava_fast_core::image::{
-    self, DecodeOptions, ImageConfig, Limits, Mode, Png16, Rgb8, Truncated,
+    self, DecodeOptions, ImageConfig, Limits, Mode, Plan, Png16, Rgb8, Rows, Truncated,
 };
 
 /// Small enough for thousands of pictures a second.
@@ -39,7 +39,9 @@ pub fn picture(data: &[u8], magic: &[(usize, &[u8])]) {
     match image::decode(&file, &options(data)) {
         Ok(picture) => {
             assert_eq!(picture.pixels.len(), picture.width * picture.height * 3);
-            fit(&picture, data.len());
+            let whole = fit(&mut &picture, data.len());
+            let mut rows = image::open(&file, &options(data)).expect("it was decoded before");
+            assert!(fit(&mut rows, data.len()) == whole, "rows differ from the whole picture");
         }
         Err(error) => check(&error),
     }
@@ -88,17 +90,20 @@ pub fn prepare(data: &[u8]) {
     let (width, height) = (usize::from(width) + 1, usize::from(height) + 1);
     let pixels = samples.iter().copied().chain([0]).cycle().take(width * height * 3).collect();
     if let Ok(picture) = Rgb8::new(width, height, pixels) {
-        fit(&picture, usize::from(size) << 1 | usize::from(mode & 1));
+        fit(&mut &picture, usize::from(size) << 1 | usize::from(mode & 1));
     }
 }
 
-fn fit(picture: &Rgb8, choice: usize) {
+/// The model input in both forms.
+fn fit(picture: &mut dyn Rows, choice: usize) -> (Vec<f32>, Vec<u8>) {
     let mode = if choice % 2 == 0 { Mode::Crop } else { Mode::Pad };
     let size = choice / 2 % 100 + 1;
     let config = ImageConfig::new(size, mode, size.min(14), MEAN, STD).expect("valid settings");
+    let plan = Plan::new(picture.width(), picture.height(), &config);
     let mut values = vec![f32::NAN; config.values_len()];
     let mut patches = vec![0; config.patches_len()];
-    image::values_into(picture, &config, &mut values).expect("any picture fits");
-    image::patches_into(picture, &config, &mut patches).expect("any picture fits");
+    image::values_into(picture, &plan, &config, &mut values).expect("any picture fits");
     assert!(values.iter().all(|value| value.is_finite()));
+    image::patches_into(picture, &plan, &config, &mut patches).expect("any picture fits");
+    (values, patches)
 }
