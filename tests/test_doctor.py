@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from llava_fast import _rust, doctor, requirements, selftest
-from llava_fast.doctor import Line
+from llava_fast import _rust, doctor, selftest
+from llava_fast.doctor import Line, versions
 from tests.data import make_selftest
 from tests.repository import ROOT
 
@@ -98,6 +98,13 @@ def test_a_damaged_picture_is_a_failure_and_named(copy: Path):
     assert done.stdout.count("-> ") >= len(PATHS)
 
 
+def test_pictures_that_are_gone_are_a_failure(copy: Path):
+    shutil.rmtree(copy / "llava_fast" / "selftest" / "pictures")
+    done = run("--fast", "--json", home=copy)
+    assert done.returncode == 2
+    assert "INDEX.json" in lines(done)["self-test"]["text"]
+
+
 def test_a_process_that_dies_is_a_failure(copy: Path):
     (copy / "llava_fast" / "selftest" / "__main__.py").write_text("import os; os.abort()")
     done = run("--fast", home=copy)
@@ -148,19 +155,20 @@ def test_versions_are_held_against_the_metadata(name, version, status, monkeypat
             raise metadata.PackageNotFoundError(asked)
         return version
 
-    monkeypatch.setattr(requirements.metadata, "version", look_up)
-    line = doctor._package(requirements.installed(name))
+    monkeypatch.setattr(versions.metadata, "version", look_up)
+    line = doctor._package(versions.installed(name))
     assert line.status == status
     assert (f"pip install '{name}" in line.advice) == (status != "ok")
 
 
 @pytest.mark.parametrize(("statuses", "code"), [("ok ok", 0), ("ok warning", 1), ("failed ok", 2)])
-def test_the_exit_status_is_the_worst_line(statuses, code, monkeypatch, capsys):
+def test_the_exit_status_is_the_worst_line(statuses, code, monkeypatch):
     found = [Line("x", status, "said") for status in statuses.split()]
     monkeypatch.setattr(doctor, "examine", lambda fast: iter(found))
-    assert doctor.main(fast=True, as_json=False) == code
-    assert doctor.main(fast=True, as_json=True) == code
-    assert capsys.readouterr().out.count("said") == 4
+    for as_json in (False, True):
+        text, ended = doctor.report(fast=True, as_json=as_json)
+        assert ended == code
+        assert text.count("said") == 2
 
 
 def test_no_argument_is_taken_yet():

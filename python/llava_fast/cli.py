@@ -88,9 +88,11 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
 
 
 def _doctor(options: argparse.Namespace) -> int:
-    from llava_fast.doctor import main as examine
+    from llava_fast.doctor import report
 
-    return examine(options.fast, options.json)
+    text, status = report(options.fast, options.json)
+    print(text)
+    return status
 
 
 def _generate(options: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 from llava_fast import _rust, selftest
-from llava_fast.requirements import Installed, installed, names
+from llava_fast.doctor.versions import Installed, installed, names
 
 Status = Literal["ok", "warning", "failed"]
 STATUSES: tuple[Status, ...] = ("ok", "warning", "failed")
@@ -29,8 +29,8 @@ class Line:
     advice: str = ""
 
 
-def main(fast: bool, as_json: bool) -> int:
-    """Print every finding; 0 if all is well, 1 with warnings, 2 with failures.
+def report(fast: bool, as_json: bool) -> tuple[str, int]:
+    """Every finding as text or JSON, and 0 if all is well, 1 with warnings, 2 with failures.
 
     fast: leave out what loads torch.
     """
@@ -38,11 +38,8 @@ def main(fast: bool, as_json: bool) -> int:
     worst = max(STATUSES.index(line.status) for line in lines)
     if as_json:
         found = {"status": STATUSES[worst], "lines": [asdict(line) for line in lines]}
-        print(json.dumps(found, indent=1))
-    else:
-        print("\n".join(map(_shown, lines)))
-        print(_summary(lines))
-    return worst
+        return json.dumps(found, indent=1), worst
+    return "\n".join([*map(_shown, lines), _summary(lines)]), worst
 
 
 def examine(fast: bool) -> Iterator[Line]:
@@ -53,11 +50,10 @@ def examine(fast: bool) -> Iterator[Line]:
     yield _processor()
     yield _threads()
     yield Line("limits", "ok", ", ".join(f"{name} {_size(n)}" for name, n in _rust.decode_limits()))
-    yield from _self_tests()
-    yield from _pillow()
+    yield from _pictures()
     yield from _memory()
     if not fast:
-        from llava_fast.doctor_torch import examine_torch
+        from llava_fast.doctor.gpu import examine_torch
 
         yield from (Line(*found) for found in examine_torch())
 
@@ -109,9 +105,18 @@ def _size(count: int) -> str:
     return str(count)
 
 
-def _self_tests() -> Iterator[Line]:
+def _pictures() -> Iterator[Line]:
+    try:
+        count = len(selftest.expected())
+    except (ValueError, OSError) as error:
+        yield Line("self-test", "failed", str(error), "install llava-fast again")
+        return
+    yield from _self_tests(count)
+    yield from _pillow()
+
+
+def _self_tests(count: int) -> Iterator[Line]:
     """Each path in a process of its own, which an instruction that is missing may kill."""
-    count = len(selftest.expected())
     for path in (name for name, runs in _paths() if runs):
         problems = selftest.problems_on(path)
         if problems:
@@ -128,7 +133,7 @@ def _pillow() -> Iterator[Line]:
     try:
         from PIL import features
 
-        from llava_fast.doctor_pillow import disagreements
+        from llava_fast.doctor.pillow import disagreements
     except ImportError:
         return
     version = installed("pillow").version or ""
