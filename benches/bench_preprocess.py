@@ -8,13 +8,14 @@ near to it as its bound says, or nothing is timed.
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from benches import pictures
-from benches.apart import Case
+from benches.apart import Case, MissingError
 from benches.conftest import Apart, Gallery
 from benches.gates import EXACT, Bound, Verdict, against_reference
 from benches.peers import processors
@@ -48,7 +49,7 @@ def bench_one_core(
 
 @pytest.mark.parametrize("peer", ["hf_pillow", "hf_torchvision"])
 def bench_one_list(apart: Apart, gallery: Gallery, peer: str) -> None:
-    setting = {"pictures": "coco", "mode": "crop", "peer": peer, "heap": "default", "calls": 1}
+    setting = {"pictures": "coco", "mode": "crop", "peer": peer, "heap": "default", "calls": "list"}
     title = f"one list, {PEERS[peer].title}"
     apart(setting, title, in_one_list, folder=gallery("coco"), mode="crop", peer=peer)
 
@@ -65,6 +66,12 @@ def bench_all_cores(apart: Apart, gallery: Gallery, peer: str) -> None:
 def bench_two_threads(apart: Apart, gallery: Gallery) -> None:
     setting = {"pictures": "coco", "mode": "crop", "peer": "one_thread", "heap": "default"}
     apart(setting | {"cores": 2}, "ours, 1 thread", two_threads, folder=gallery("coco"))
+
+
+def bench_pixel_cache(apart: Apart, gallery: Gallery, tmp_path: Path) -> None:
+    setting = {"pictures": "coco", "mode": "crop", "peer": "uncached", "heap": "default"}
+    arguments = {"folder": gallery("coco"), "cache": str(tmp_path)}
+    apart(setting | {"calls": "cache"}, "pixel cache against none", cached, **arguments)
 
 
 @pytest.mark.parametrize("cpu", ["avx2", "scalar"])
@@ -134,6 +141,28 @@ def two_threads(folder: str) -> Case:
     return Case(lambda: two(files), lambda: one(files), check, len(files))
 
 
+def cached(folder: str, cache: str) -> Case:
+    """Ours from a filled pixel cache against ours without one, each picture a call of its own."""
+    files = pictures.read(folder)
+    try:
+        stored = _ours("crop", threads=1, cache=cache)
+    except TypeError as error:
+        raise MissingError("this build has no pixel cache") from error
+    fresh = _ours("crop", threads=1)
+
+    def check() -> Verdict:
+        # The first round fills the cache, the second reads it.
+        _check(files, "crop", stored, fresh, EXACT)
+        return _check(files, "crop", stored, fresh, EXACT)
+
+    return Case(
+        ours=lambda: [stored(file) for file in files],
+        peer=lambda: [fresh(file) for file in files],
+        check=check,
+        items=len(files),
+    )
+
+
 def path_case(folder: str) -> Case:
     """Ours on the path of this process against ours on the best path, in another process."""
     files = pictures.read(folder)
@@ -146,10 +175,12 @@ def path_case(folder: str) -> Case:
     return Case(ours, other.run, lambda: other.check(ours()), len(files))
 
 
-def _ours(mode: str, threads: int) -> Callable[[bytes | Sequence[bytes]], torch.Tensor]:
+def _ours(
+    mode: str, threads: int, **options: str
+) -> Callable[[bytes | Sequence[bytes]], torch.Tensor]:
     from llava_fast import ImageConfig, ImageProcessor
 
-    processor = ImageProcessor(ImageConfig(mode=mode), num_threads=threads)
+    processor = ImageProcessor(ImageConfig(mode=mode), num_threads=threads, **options)
     return lambda files: processor(files, return_tensors="pt")["pixel_values"]
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from benches import apart as processes
 from benches import goals, pictures, results, timing
-from benches.gates import Gate, GateError
+from benches.gates import Gate, GateError, Verdict
 from llava_fast import _rust
 
 Compare = Callable[..., results.Entry]
@@ -70,7 +70,7 @@ def compare(request: pytest.FixtureRequest) -> Compare:
         except GateError as error:
             pytest.fail(f"{bench}, {case}: {error}; nothing was timed", pytrace=False)
         measured = timing.compare(ours, peer, pairs=pairs)
-        entry = _entry(bench, case, measured, items, item, verdict.exact)
+        entry = _entry(bench, case, measured, items, item, verdict)
         ENTRIES[bench].append(entry)
         _note(entry, measured, verdict.note)
         return entry
@@ -162,19 +162,18 @@ def _entry_apart(
     bench: str, case: str, setting: dict[str, str | int], reply: dict[str, Any]
 ) -> results.Entry:
     measured = timing.from_dict(reply["measured"])
-    entry = _entry(bench, case, measured, reply["items"], "image", reply["verdict"]["exact"])
+    entry = _entry(bench, case, measured, reply["items"], "image", Verdict(**reply["verdict"]))
     _note(entry, measured, reply["note"])
     return dataclasses.replace(
         entry,
         path=reply["path"],
         setting=setting,
-        error=reply["verdict"]["error"],
         goal=goals.goal(bench, setting),
     )
 
 
 def _entry(
-    bench: str, case: str, measured: timing.Comparison, items: int, item: str, exact: bool
+    bench: str, case: str, measured: timing.Comparison, items: int, item: str, verdict: Verdict
 ) -> results.Entry:
     milliseconds = 1e3 / items
     return results.Entry(
@@ -185,9 +184,11 @@ def _entry(
         ratio=measured.wall.median,
         spread=(measured.wall.low, measured.wall.high),
         cpu_ratio=measured.cpu.median,
-        exact=exact,
+        exact=verdict.exact,
         unit=f"ms/{item}",
         path=_rust.cpu_path(),
+        error=verdict.error,
+        pairs=measured.pairs,
     )
 
 

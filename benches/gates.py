@@ -64,6 +64,7 @@ def within_grey_levels(most: int, share: float) -> Gate:
         return Verdict(
             exact=not differing and got.tobytes() == expected.tobytes(),
             note=f"{differing:.2%} of the values differ, by up to {levels.max()} grey levels",
+            error=(float(levels.max()), float(levels.mean())),
         )
 
     return gate

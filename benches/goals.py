@@ -28,7 +28,7 @@ def goal(bench: str, setting: dict[str, str | int]) -> tuple[float, float] | Non
         if peer == "best_path":
             return PATHS.get(str(setting["cpu"]))
         return SCALAR_AGAINST_PILLOW if setting["cpu"] == "scalar" else None
-    if "calls" in setting or ("cores" in setting and peer != "one_thread"):
+    if setting.get("calls") == "list" or ("cores" in setting and peer != "one_thread"):
         return None
     if bench == "decode" and str(setting.get("pictures")).endswith("progressive"):
         return PROGRESSIVE if peer == "simplejpeg" else None

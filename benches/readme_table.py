@@ -169,7 +169,8 @@ def _line(row: Row) -> str:
 def _conditions(rows: Sequence[Row]) -> str:
     first = next(row for row in rows if isinstance(row, Entry))
     versions = " ".join(f"{name} {version}" for name, version in first.versions.items())
-    return f"{first.machine}; {first.path} code path; {versions}."
+    pairs = f"medians of {first.pairs} pair{'' if first.pairs == 1 else 's'}"
+    return f"{first.machine}; {first.path} code path; {pairs}; {versions}."
 
 
 def with_table(readme: str) -> str:

@@ -83,7 +83,7 @@ class Entry:
     quartiles; cpu_ratio: the same of CPU time. exact: whether the results were equal bit for bit.
     path: the processor path of ours. setting: what tells the row from others, for programs. error:
     largest and mean distance of the peer's pixels from the reference, in grey levels. goal: the
-    ratio that has to be reached, and the one that is hoped for.
+    ratio that has to be reached, and the one that is hoped for. pairs: samples of each side.
     """
 
     bench: str
@@ -102,6 +102,7 @@ class Entry:
     setting: dict[str, str | int] = field(default_factory=dict)
     error: tuple[float, float] | None = None
     goal: tuple[float, float] | None = None
+    pairs: int = 0
 
 
 @dataclass(frozen=True)
@@ -186,9 +187,11 @@ def _row(entry: Entry | Missing) -> tuple[str, ...]:
 
 
 def error_text(entry: Entry) -> str:
-    """`exact`, or how far the peer is from the reference."""
+    """`exact`, or how far the peer is from the reference; `last bits` of float32 are no level."""
     if entry.exact:
         return "exact"
+    if entry.error and entry.error[0] < 0.001:
+        return "last bits"
     return f"{entry.error[0]:.3g} / {entry.error[1]:.2g}" if entry.error else "not exact"
 
 
