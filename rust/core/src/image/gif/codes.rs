@@ -86,7 +86,7 @@ fn unpack(
             Err(error) => return Err(malformed(error.to_string())),
             Ok(_) if indices.len() == total => return Ok(false),
             Ok(LzwStatus::NoProgress) => return Ok(false),
-            Ok(LzwStatus::Ok) if codes.is_empty() && result.consumed_out == 0 => return Ok(false),
+            Ok(LzwStatus::Ok) if result.consumed_in + result.consumed_out == 0 => return Ok(false),
             Ok(LzwStatus::Ok) => {}
         }
     }

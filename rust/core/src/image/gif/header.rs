@@ -78,7 +78,7 @@ pub(super) fn read<'a>(file: &'a [u8], limits: &Limits) -> Result<Frame<'a>> {
     }
     let local = cursor.colours(place[8])?;
     let code_size = cursor.byte()?;
-    if !(1..=8).contains(&code_size) {
+    if !(1..=11).contains(&code_size) {
         return Err(malformed(format!("codes of {code_size} bits")));
     }
     Ok(Frame {
