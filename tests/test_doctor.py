@@ -12,6 +12,7 @@ import pytest
 
 from llava_fast import _rust, doctor, selftest
 from llava_fast.doctor import Line, versions
+from tests import tiny_data
 from tests.data import make_selftest
 from tests.repository import ROOT
 
@@ -175,11 +176,18 @@ def test_no_argument_is_taken_yet():
     assert run("MODEL").returncode == 2
 
 
-def test_a_wrong_path_is_an_error_where_it_is_first_needed():
-    code = "import llava_fast, sys; llava_fast.decode_image(sys.argv[1])"
+@pytest.mark.parametrize(
+    "call",
+    [
+        "decode_image(sys.argv[1])",
+        "ImageProcessor()",
+        "ImageProcessor()(sys.argv[1], return_tensors='np')",
+    ],
+)
+def test_a_wrong_path_is_an_error_where_it_is_first_needed(call: str):
     picture = str(selftest.PICTURES / "baseline.jpg")
     done = subprocess.run(
-        [sys.executable, "-c", code, picture],
+        [sys.executable, "-c", f"import llava_fast, sys; llava_fast.{call}", picture],
         env=os.environ | {"LLAVA_FAST_CPU": "mmx"},
         capture_output=True,
         text=True,
@@ -187,3 +195,19 @@ def test_a_wrong_path_is_an_error_where_it_is_first_needed():
     assert done.returncode == 1
     assert "ValueError: " in done.stderr
     assert "LLAVA_FAST_CPU: got `mmx`" in done.stderr
+
+
+def test_a_wrong_path_makes_no_sample_a_bad_one(tmp_path: Path):
+    tiny_data.write(tmp_path, 3)
+    code = (
+        "import pathlib, sys; from tests import tiny_data\n"
+        "tiny_data.dataset(pathlib.Path(sys.argv[1]), on_bad_sample='skip')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)],
+        cwd=ROOT,
+        env=os.environ | {"LLAVA_FAST_CPU": "mmx"},
+        capture_output=True,
+        text=True,
+    )
+    assert "ValueError: LLAVA_FAST_CPU: got `mmx`" in done.stderr

@@ -62,7 +62,8 @@ pub struct ImageConfig {
 
 impl ImageConfig {
     /// # Errors
-    /// `Argument` naming the setting that cannot be used.
+    /// `Argument` naming the setting that cannot be used, `LLAVA_FAST_CPU` among them: else every
+    /// picture would be a bad one later.
     pub fn new(
         size: usize,
         mode: Mode,
@@ -70,6 +71,7 @@ impl ImageConfig {
         mean: [f32; 3],
         std: [f32; 3],
     ) -> Result<Self> {
+        super::simd::Path::chosen()?;
         let wrong = |text: String| Err(Error::Argument(text));
         if !(1..=4096).contains(&size) {
             return wrong(format!("size: got {size}, expected 1..4096 pixels"));
