@@ -1,5 +1,6 @@
 //! The data path of `llava_fast`: from image bytes and conversations to batches.
 
+pub mod cache;
 pub mod conversation;
 pub mod counter;
 pub mod error;
