@@ -4,10 +4,11 @@ use super::component::Component;
 use super::frame::{ComponentHeader, Frame};
 use super::quant::Quant;
 use super::{ORDER, idct, malformed};
-use crate::Result;
+use crate::image::Limits;
 use crate::image::limits::allocate;
 use crate::image::scratch;
 use crate::image::simd::Path;
+use crate::{ImageFault, Result};
 
 /// Coefficients of a block, in file order.
 pub(super) type Block = [i16; 64];
@@ -36,8 +37,24 @@ impl Coefficients {
         Ok(Self { values, stride, known: [None; 64] })
     }
 
+    /// Refuses a frame for what scan number `scans` would cost: each takes time for all pixels,
+    /// however few bytes it has.
+    pub(super) fn check_limits(frame: &Frame, scans: usize, limits: &Limits) -> Result<()> {
+        let (bytes, pixels) = (Self::bytes(frame), frame.width * frame.height);
+        let why = if scans > limits.scans {
+            format!("more than {} scans", limits.scans)
+        } else if bytes > limits.coefficient_bytes {
+            format!("{bytes} bytes of coefficients, over {}", limits.coefficient_bytes)
+        } else if pixels.saturating_mul(scans) > limits.scanned_pixels {
+            format!("{scans} scans of {pixels} pixels, over {} in all", limits.scanned_pixels)
+        } else {
+            return Ok(());
+        };
+        Err(ImageFault::Refused(format!("progressive JPEG: {why}")).into())
+    }
+
     /// Bytes that the coefficients of a frame take.
-    pub(super) fn bytes(frame: &Frame) -> usize {
+    fn bytes(frame: &Frame) -> usize {
         let (columns, rows) = frame.units();
         frame.components.iter().map(|c| columns * c.h * rows * c.v * 128).sum()
     }
@@ -52,15 +69,17 @@ impl Coefficients {
     /// that is 0, anew.
     ///
     /// # Errors
-    /// `Malformed` if the bits between are missing, or there already.
+    /// `Malformed` if the bits between are missing, or there already, or if AC coefficients come
+    /// before the DC values.
     pub(super) fn bring(
         &mut self,
         band: std::ops::RangeInclusive<usize>,
         high: u8,
         low: u8,
     ) -> Result<()> {
+        let dc_first = *band.start() == 0 || self.known[0].is_some();
         for known in &mut self.known[band] {
-            if *known != (high > 0).then_some(high) {
+            if !dc_first || *known != (high > 0).then_some(high) {
                 return Err(malformed(
                     "the scans of a progressive file do not follow on each other",
                 ));

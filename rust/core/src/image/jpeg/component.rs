@@ -38,6 +38,11 @@ impl Component {
         })
     }
 
+    /// Makes all samples what the inverse DCT gives for no coefficients.
+    pub(super) fn fill_gray(&mut self) {
+        self.samples.fill(128);
+    }
+
     /// The samples from row `row` of blocks on, and the distance of its rows.
     pub(super) fn block_row(&mut self, row: usize) -> (&mut [u8], usize) {
         (&mut self.samples[row * 8 * self.stride..], self.stride)

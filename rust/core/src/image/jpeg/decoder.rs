@@ -1,5 +1,6 @@
 //! From marker to marker through one file.
 
+use super::band::Band;
 use super::coefficients::Coefficients;
 use super::component::Component;
 use super::frame::{Colour, Frame};
@@ -9,15 +10,15 @@ use super::markers::{
 };
 use super::pairs::Pairs;
 use super::planes::Planes;
-use super::progressive::{self, Band};
+use super::progressive;
 use super::quant::{self, Quant};
 use super::scan::{Part, Scan};
 use super::scan_header::ScanHeader;
 use super::segments::Segments;
 use super::{malformed, truncated, unsupported};
+use crate::Result;
 use crate::image::simd::Path;
 use crate::image::{DecodeOptions, Truncated};
-use crate::{ImageFault, Result};
 
 /// What the markers read so far have set.
 #[derive(Default)]
@@ -32,6 +33,8 @@ pub(super) struct Decoder {
     frame: Option<Frame>,
     /// how many scans were read
     scans: usize,
+    /// the file was cut and the caller wants what there is
+    cut: bool,
     colour: Option<Colour>,
     /// one per component of the frame, made by the first scan
     components: Vec<Component>,
@@ -50,7 +53,10 @@ impl Decoder {
         loop {
             let marker = match markers.next() {
                 // A file that was cut behind a scan ends like one that was cut inside it.
-                Err(_) if self.fills() && self.scans > 0 => EOI,
+                Err(_) if self.fills() && self.scans > 0 => {
+                    self.cut = true;
+                    EOI
+                }
                 marker => marker?,
             };
             match marker {
@@ -159,6 +165,7 @@ impl Decoder {
         if data.cut && !self.fills() {
             return Err(truncated("the file ends inside the picture data"));
         }
+        self.cut |= data.cut;
         if frame.progressive {
             self.progressive_scan(&frame, &header, &data)?;
         } else {
@@ -204,7 +211,7 @@ impl Decoder {
         header: &ScanHeader,
         data: &Segments,
     ) -> Result<()> {
-        self.check_limits(frame)?;
+        Coefficients::check_limits(frame, self.scans, &self.options.limits)?;
         let band = Band::read(header.band, header.parts.len())?;
         let parts = header.parts.iter().map(|part| {
             let codes = match band {
@@ -217,6 +224,9 @@ impl Decoder {
         });
         let (parts, (columns, rows)) = (parts.collect::<Result<_>>()?, header.units);
         let scan = progressive::Scan { parts, band, columns, rows, interval: self.interval };
+        if !data.cut {
+            scan.check_length(data)?;
+        }
         self.make_components(frame)?;
         for part in &scan.parts {
             if self.components[part.component].quant.is_none() {
@@ -228,25 +238,6 @@ impl Decoder {
             self.coefficients = coefficients.collect::<Result<_>>()?;
         }
         scan.decode(data, &mut self.coefficients, Path::chosen()?)
-    }
-
-    /// Every scan costs time for all pixels, however few bytes it has.
-    fn check_limits(&self, frame: &Frame) -> Result<()> {
-        let limits = &self.options.limits;
-        let (bytes, pixels) = (Coefficients::bytes(frame), frame.width * frame.height);
-        let why = if self.scans > limits.scans {
-            format!("more than {} scans", limits.scans)
-        } else if bytes > limits.coefficient_bytes {
-            format!("{bytes} bytes of coefficients, over {}", limits.coefficient_bytes)
-        } else if pixels.saturating_mul(self.scans) > limits.scanned_pixels {
-            format!(
-                "{} scans of {pixels} pixels, over {} in all",
-                self.scans, limits.scanned_pixels
-            )
-        } else {
-            return Ok(());
-        };
-        Err(ImageFault::Refused(format!("progressive JPEG: {why}")).into())
     }
 
     fn make_components(&mut self, frame: &Frame) -> Result<()> {
@@ -296,8 +287,11 @@ impl Decoder {
                 return Err(truncated("scans of the progressive file are missing"));
             }
         }
-        if let Some(missing) = self.components.iter().find(|component| component.quant.is_none()) {
-            return Err(malformed(format!("no scan of component {}", missing.header.id)));
+        for missing in self.components.iter_mut().filter(|component| component.quant.is_none()) {
+            if !self.cut {
+                return Err(malformed(format!("no scan of component {}", missing.header.id)));
+            }
+            missing.fill_gray();
         }
         Ok(Planes::new((frame.width, frame.height), self.components, colour, path))
     }

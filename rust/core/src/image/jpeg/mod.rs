@@ -7,6 +7,7 @@
 //! libjpeg decodes damaged data to something and warns. Here a scan that breaks a rule is an error:
 //! invented pixels are worse than none.
 
+mod band;
 mod bits;
 mod coefficients;
 mod colour;

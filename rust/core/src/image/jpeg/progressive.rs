@@ -2,6 +2,7 @@
 //!
 //! The bits of a step are counted as in `scan.rs`: two look-ups to a full buffer.
 
+use super::band::Band;
 use super::bits::Bits;
 use super::coefficients::{Block, Coefficients};
 use super::cursor::{Cursor, Step};
@@ -21,42 +22,6 @@ pub(super) struct Part {
     pub(super) blocks: (usize, usize),
 }
 
-/// Which coefficients a scan brings, and which of their bits.
-#[derive(Clone, Copy)]
-pub(super) struct Band {
-    /// first and last index in file order
-    pub(super) first: usize,
-    pub(super) last: usize,
-    /// the bit below which earlier scans stopped, 0 = there were none
-    pub(super) high: u8,
-    /// the lowest bit of this scan
-    pub(super) low: u8,
-}
-
-impl Band {
-    /// Reads the last three bytes of a scan header for `components` components.
-    ///
-    /// # Errors
-    /// `Malformed` for values outside the standard.
-    pub(super) fn read([first, last, bits]: [u8; 3], components: usize) -> Result<Self> {
-        let (first, last) = (usize::from(first), usize::from(last));
-        let (high, low) = (bits >> 4, bits & 15);
-        let fits =
-            if first == 0 { last == 0 } else { (first..64).contains(&last) && components == 1 };
-        if !fits || low > 13 || (high > 0 && high != low + 1) {
-            return Err(malformed(format!(
-                "a progressive scan of coefficients {first}..{last}, bits {high} to {low}"
-            )));
-        }
-        Ok(Self { first, last, high, low })
-    }
-
-    /// Which of the two alphabets codes it, if any.
-    pub(super) fn refines_dc(self) -> bool {
-        self.first == 0 && self.high > 0
-    }
-}
-
 /// A scan: its parts, and the grid of coding units.
 pub(super) struct Scan {
     pub(super) parts: Vec<Part>,
@@ -68,6 +33,16 @@ pub(super) struct Scan {
 }
 
 impl Scan {
+    /// Fails before anything is allocated if the data cannot hold the picture: a DC value takes at
+    /// least one bit. AC coefficients may take next to none, but come after the DC values.
+    pub(super) fn check_length(&self, data: &Segments) -> Result<()> {
+        let blocks: usize = self.parts.iter().map(|part| part.blocks.0 * part.blocks.1).sum();
+        if self.band.first == 0 && data.bits() < blocks * self.columns * self.rows {
+            return Err(malformed(format!("a scan of {} bytes, too few for it", data.bits() / 8)));
+        }
+        Ok(())
+    }
+
     /// Decodes all units.
     ///
     /// # Errors
