@@ -36,9 +36,8 @@ pub(super) struct Decoder {
     /// the file was cut and the caller wants what there is
     cut: bool,
     colour: Option<Colour>,
-    /// one per component of the frame, made by the first scan
+    /// one per component of the frame, made by the first scan; and so, if it is progressive
     components: Vec<Component>,
-    /// the same, for a progressive frame
     coefficients: Vec<Coefficients>,
 }
 
@@ -296,3 +295,6 @@ impl Decoder {
         Ok(Planes::new((frame.width, frame.height), self.components, colour, path))
     }
 }
+
+#[cfg(test)]
+mod tests;
