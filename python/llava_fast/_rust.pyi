@@ -19,7 +19,7 @@ __all__ = [
     "cpu_paths",
     "decode_image",
     "decode_image_file",
-    "decode_limits",
+    "image_size",
     "encode",
     "encode_prompt",
     "templates",
@@ -126,11 +126,21 @@ class Tokenizer:
     def decode(self, ids: Sequence[int], skip_special: bool) -> str: ...
 
 def available_threads() -> int: ...
-def cpu_path() -> str: ...
-def cpu_paths() -> list[tuple[str, bool]]: ...
-def decode_image(data: bytes) -> NDArray[np.uint8]: ...
-def decode_image_file(path: str | PathLike[str]) -> NDArray[np.uint8]: ...
-def decode_limits() -> list[tuple[str, int]]: ...
+def decode_image(
+    data: bytes,
+    *,
+    truncated: str = "error",
+    png16: str = "clip",
+    exif_rotation: bool = False,
+) -> NDArray[np.uint8]: ...
+def decode_image_file(
+    path: str | PathLike[str],
+    *,
+    truncated: str = "error",
+    png16: str = "clip",
+    exif_rotation: bool = False,
+) -> NDArray[np.uint8]: ...
+def image_size(data: bytes, *, exif_rotation: bool = False) -> tuple[int, int]: ...
 def encode(
     record: str,
     tokenizer: Tokenizer,

@@ -43,20 +43,31 @@ _NEUTRAL = {
 _BYTES = (bytes, bytearray, memoryview)
 
 
-def decode_image(source: bytes | bytearray | memoryview | str | PathLike[str]) -> np.ndarray:
-    """The pixels of a baseline JPEG or PNG, (H, W, 3) uint8.
+def decode_image(
+    source: bytes | bytearray | memoryview | str | PathLike[str],
+    *,
+    truncated: Literal["error", "fill"] = "error",
+    png16: Literal["clip", "scale"] = "clip",
+    exif_rotation: bool = False,
+) -> np.ndarray:
+    """The pixels of a JPEG, PNG, WebP, GIF or BMP, (H, W, 3) uint8.
 
     Equal to Pillow's `Image.open(source).convert("RGB")`: EXIF rotation and colour profiles are
     ignored, alpha is dropped, an animation gives its first frame.
 
     source: the bytes of a file, or its path.
+    truncated: what becomes of a file that ends early; "fill" gives the pixels that Pillow gives
+        with `LOAD_TRUNCATED_IMAGES`.
+    png16: 16-bit gray cut at 255, as Pillow does, or scaled to 8 bits.
+    exif_rotation: turn the picture as `ImageOps.exif_transpose` does.
 
     Raises `ImageError` for a file that is damaged, unreadable, of another kind, over 64 Mi pixels
     or over 200:1; the message names the path and the cause.
     """
+    options = {"truncated": truncated, "png16": png16, "exif_rotation": exif_rotation}
     if isinstance(source, _BYTES):
-        return _rust.decode_image(bytes(source))
-    return _rust.decode_image_file(os.fspath(source))
+        return _rust.decode_image(bytes(source), **options)
+    return _rust.decode_image_file(os.fspath(source), **options)
 
 
 class ImageProcessor:

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use llava_fast_core::image::{self, Batch, DecodeOptions, ImageConfig, Mode, Output, Rgb8, Source};
+use llava_fast_core::image::{
+    self, Batch, DecodeOptions, ImageConfig, Mode, Output, Pixels, Png16, Rgb8, Source, Truncated,
+};
 use llava_fast_core::{Error, source};
 use numpy::ndarray::Array3;
 use numpy::{
@@ -16,23 +18,58 @@ use pyo3::types::PyList;
 use crate::arrays::pixel_array;
 use crate::errors::to_python;
 
-/// `decode_image(bytes)`: `(H, W, 3)` uint8.
+/// `decode_image(bytes, ...)`: `(H, W, 3)` uint8.
 #[pyfunction]
-#[allow(clippy::needless_pass_by_value, reason = "an argument of Python is owned")]
-pub fn decode_image(py: Python<'_>, data: PyBackedBytes) -> PyResult<Bound<'_, PyArray3<u8>>> {
-    to_array(py, py.detach(|| image::decode(&data, &DecodeOptions::default())).map_err(to_python)?)
+#[pyo3(signature = (data, *, truncated="error", png16="clip", exif_rotation=false))]
+pub fn decode_image<'py>(
+    py: Python<'py>,
+    data: PyBackedBytes,
+    truncated: &str,
+    png16: &str,
+    exif_rotation: bool,
+) -> PyResult<Bound<'py, PyArray3<u8>>> {
+    let options = options(truncated, png16, exif_rotation)?;
+    to_array(py, py.detach(|| image::decode(&data, &options)).map_err(to_python)?)
 }
 
-/// `decode_image_file(path)`: `(H, W, 3)` uint8; an error names the path.
+/// `decode_image_file(path, ...)`: `(H, W, 3)` uint8; an error names the path.
 #[pyfunction]
-#[allow(clippy::needless_pass_by_value, reason = "an argument of Python is owned")]
-pub fn decode_image_file(py: Python<'_>, path: PathBuf) -> PyResult<Bound<'_, PyArray3<u8>>> {
+#[pyo3(signature = (path, *, truncated="error", png16="clip", exif_rotation=false))]
+pub fn decode_image_file<'py>(
+    py: Python<'py>,
+    path: PathBuf,
+    truncated: &str,
+    png16: &str,
+    exif_rotation: bool,
+) -> PyResult<Bound<'py, PyArray3<u8>>> {
+    let options = options(truncated, png16, exif_rotation)?;
     let read = || {
-        source::read_image(None::<&Path>, &path)
-            .and_then(|bytes| image::decode(&bytes, &DecodeOptions::default()))
+        source::read_image(None::<&Path>, &path).and_then(|bytes| image::decode(&bytes, &options))
     };
     let named = |error: Error| to_python(error.in_image(&path.to_string_lossy()));
     to_array(py, py.detach(read).map_err(named)?)
+}
+
+/// `image_size(bytes, ...)`: width and height that `decode_image` would give, from the headers.
+#[pyfunction]
+#[pyo3(signature = (data, *, exif_rotation=false))]
+pub fn image_size(data: PyBackedBytes, exif_rotation: bool) -> PyResult<(usize, usize)> {
+    let options = DecodeOptions { exif_rotation, ..DecodeOptions::default() };
+    image::probe(&data, &options).map_err(to_python)
+}
+
+fn options(truncated: &str, png16: &str, exif_rotation: bool) -> PyResult<DecodeOptions> {
+    let truncated = match truncated {
+        "error" => Truncated::Error,
+        "fill" => Truncated::Fill,
+        other => return Err(unknown("truncated", other, "error, fill")),
+    };
+    let png16 = match png16 {
+        "clip" => Png16::Clip,
+        "scale" => Png16::Scale,
+        other => return Err(unknown("png16", other, "clip, scale")),
+    };
+    Ok(DecodeOptions { truncated, png16, exif_rotation, ..DecodeOptions::default() })
 }
 
 fn to_array(py: Python<'_>, image: Rgb8) -> PyResult<Bound<'_, PyArray3<u8>>> {

@@ -20,9 +20,7 @@ mod _rust {
     #[pymodule_export]
     use super::dataset::{Dataset, available_threads};
     #[pymodule_export]
-    use super::doctor::{cpu_path, cpu_paths, decode_limits};
-    #[pymodule_export]
-    use super::image::{ImagePipeline, decode_image, decode_image_file};
+    use super::image::{ImagePipeline, decode_image, decode_image_file, image_size};
     #[pymodule_export]
     use super::stream::{Epoch, Stream};
     #[pymodule_export]

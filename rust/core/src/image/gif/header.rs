@@ -78,7 +78,7 @@ pub(super) fn read<'a>(file: &'a [u8], limits: &Limits) -> Result<Frame<'a>> {
     }
     let local = cursor.colours(place[8])?;
     let code_size = cursor.byte()?;
-    if !(1..=11).contains(&code_size) {
+    if !(2..=11).contains(&code_size) {
         return Err(malformed(format!("codes of {code_size} bits")));
     }
     Ok(Frame {
@@ -88,7 +88,7 @@ pub(super) fn read<'a>(file: &'a [u8], limits: &Limits) -> Result<Frame<'a>> {
         width,
         height,
         interlaced: place[8] & 0x40 != 0,
-        table: table(local.or(global)),
+        table: table([local, global]),
         background,
         code_size,
         data: cursor.0,
@@ -121,16 +121,47 @@ fn before_frame(cursor: &mut Cursor<'_>) -> Result<u8> {
     }
 }
 
-/// Indices are gray levels where there is no palette, or one of nothing but these levels in order.
-/// Indices past the end of a palette are black.
-fn table(palette: Option<&[u8]>) -> Box<[[u8; 3]; 256]> {
-    let levels = std::array::from_fn(|level| [level as u8; 3]);
-    let (colours, _) = palette.unwrap_or_default().as_chunks::<3>();
-    let mut table = Box::new(levels);
-    if colours != &levels[..colours.len()] {
-        table.fill([0; 3]);
-        table[..colours.len()].copy_from_slice(colours);
+/// Passes over an extension, and takes the transparent index from it. Where a block is missing, the
+/// bytes behind the extension are taken for blocks of it, as Pillow takes them.
+fn extension(cursor: &mut Cursor<'_>) -> Result<Option<u8>> {
+    let label = cursor.byte()?;
+    let mut block = cursor.block()?;
+    let mut transparent = None;
+    match label {
+        CONTROL if !block.is_empty() => {
+            let [flags, _, _, rest @ ..] = block else { return Err(short_control()) };
+            if flags & 1 == 1 {
+                transparent = Some(*rest.first().ok_or_else(short_control)?);
+            }
+        }
+        COMMENT => {
+            while !block.is_empty() {
+                block = cursor.block()?;
+            }
+            return Ok(None);
+        }
+        APPLICATION if block.starts_with(b"NETSCAPE2.0") => drop(cursor.block()?),
+        _ => {}
     }
+    while !cursor.block()?.is_empty() {}
+    Ok(transparent)
+}
+
+fn short_control() -> crate::Error {
+    malformed("a short control block")
+}
+
+/// RGB of each index, by the first palette that is not just gray levels in order: for Pillow these
+/// are no palette, so that a frame with gray levels of its own gets the colours of the screen.
+/// Indices past the end of a palette are black; without a palette they are gray levels.
+fn table(palettes: [Option<&[u8]>; 2]) -> Box<[[u8; 3]; 256]> {
+    let levels = std::array::from_fn(|level| [level as u8; 3]);
+    let mut palettes = palettes.into_iter().flatten().map(|bytes| bytes.as_chunks().0);
+    let Some(colours) = palettes.find(|colours| *colours != &levels[..colours.len()]) else {
+        return Box::new(levels);
+    };
+    let mut table = Box::new([[0; 3]; 256]);
+    table[..colours.len()].copy_from_slice(colours);
     table
 }
 

@@ -1,5 +1,8 @@
 //! Walking through the chunks of a file.
 
+use std::borrow::Cow;
+
+use super::cut::completed;
 use super::header::Header;
 use super::stream::Stream;
 use super::{malformed, truncated};
@@ -41,12 +44,15 @@ pub(super) fn read<'a>(bytes: &'a [u8], options: &DecodeOptions) -> Result<Pictu
     let mut head = bytes[..SIGNATURE].to_vec();
     head.extend_from_slice(first.whole);
     let palette = before_pixels(&mut rest, &header, &mut head)?;
-    match check_to_end(rest, header.packed_bytes() + SLACK) {
-        Err(Error::Image(ImageFault::Truncated { .. })) if options.truncated == Truncated::Fill => {
-        }
-        checked => checked?,
+    let checked = check_to_end(rest, header.packed_bytes() + SLACK);
+    let cut = options.truncated == Truncated::Fill
+        && matches!(checked, Err(Error::Image(ImageFault::Truncated { .. })));
+    if !cut {
+        checked?;
     }
-    Ok(Picture { header, palette, stream: Stream::new(head, pixel_run(rest)) })
+    let run = pixel_run(rest);
+    let pixels = if cut { Cow::Owned(completed(&header, run)?) } else { Cow::Borrowed(run) };
+    Ok(Picture { header, palette, stream: Stream::new(head, pixels) })
 }
 
 /// Takes the first chunk.

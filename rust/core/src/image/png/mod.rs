@@ -1,11 +1,13 @@
 //! PNG to RGB by the rules of Pillow's `convert("RGB")`: alpha and transparency are dropped, 16-bit
-//! gray is cut at 255 if nothing else is asked for, other 16-bit samples give their high byte. An APNG gives its first frame.
+//! gray is cut at 255 if nothing else is asked for, other 16-bit samples give their high byte. An
+//! APNG gives its first frame.
 //!
 //! The `png` crate inflates and unfilters. What it sees is a picture rebuilt from the chunks that
 //! carry pixels: text, profiles and animations are passed over unread, so none of them can blow up.
 
 mod adam7;
 mod chunks;
+mod cut;
 mod header;
 mod info;
 mod samples;
@@ -18,7 +20,7 @@ use samples::Converter;
 use stream::Stream;
 
 use super::limits::allocate;
-use super::{DecodeOptions, Rgb8, Truncated};
+use super::{DecodeOptions, Rgb8};
 use crate::{Error, ImageFault, Result};
 
 /// Decodes a file that starts with the PNG signature.
@@ -26,18 +28,9 @@ pub(super) fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Rgb8> {
     let picture = chunks::read(bytes, options)?;
     let (width, height) = (picture.header.width, picture.header.height);
     let converter = Converter::new(&picture.header, picture.palette, options.png16)?;
-    let fill = options.truncated == Truncated::Fill;
-    if !fill {
-        check_length(&picture)?;
-    }
+    check_length(&picture)?;
     let mut pixels = allocate(width * height * 3)?;
-    if fill {
-        converter.fill_blank(&mut pixels)?;
-    }
-    match read_rows(picture, &converter, &mut pixels) {
-        Err(Error::Image(ImageFault::Truncated { .. })) if fill => {}
-        read => read?,
-    }
+    read_rows(picture, &converter, &mut pixels)?;
     Ok(Rgb8 { width, height, pixels })
 }
 

@@ -69,13 +69,6 @@ impl Converter {
         Ok(())
     }
 
-    /// Fills a picture with what samples of zero mean.
-    pub(super) fn fill_blank(&self, picture: &mut [u8]) -> Result<()> {
-        let pixels = picture.as_chunks_mut().0;
-        pixels.fill(*self.row(&[0; 8], 1)?.first_chunk().unwrap_or(&[0; 3]));
-        Ok(())
-    }
-
     /// Samples of at most 8 bits, several to a byte, first sample in the high bits.
     fn look_up(&self, packed: &[u8], out: &mut [u8]) -> Result<()> {
         let depth = usize::from(self.depth);

@@ -1,21 +1,23 @@
-//! The picture alone, as a file that the `png` crate can read, without a copy of its pixel data.
+//! The picture alone, as a file that the `png` crate can read, if possible without a copy of
+//! its pixel data.
 
+use std::borrow::Cow;
 use std::io::{self, BufRead, Read, Seek, SeekFrom};
 
 /// An empty end chunk with its checksum.
 const IEND: &[u8] = b"\0\0\0\0IEND\xae\x42\x60\x82";
 
-/// Header and palette, the chunks of pixel data where they stand in the file, an end.
+/// Header and palette, the chunks of pixel data where they stand in the file, and an end.
 #[derive(Clone)]
 pub(super) struct Stream<'a> {
     head: Vec<u8>,
-    pixels: &'a [u8],
+    pixels: Cow<'a, [u8]>,
     at: usize,
 }
 
 impl<'a> Stream<'a> {
-    /// `head`: from the signature to the palette.
-    pub(super) fn new(head: Vec<u8>, pixels: &'a [u8]) -> Self {
+    /// `head`: from the signature to the palette; `pixels`: chunks of pixel data.
+    pub(super) fn new(head: Vec<u8>, pixels: Cow<'a, [u8]>) -> Self {
         Self { head, pixels, at: 0 }
     }
 
@@ -28,7 +30,7 @@ impl<'a> Stream<'a> {
 impl BufRead for Stream<'_> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         let mut at = self.at;
-        for part in [&self.head[..], self.pixels, IEND] {
+        for part in [&self.head[..], &self.pixels, IEND] {
             if at < part.len() {
                 return Ok(&part[at..]);
             }
