@@ -148,6 +148,12 @@ impl Error {
         self.at(format!("image `{path}`"))
     }
 
+    /// Adds the archive that the picture lies in.
+    #[must_use]
+    pub fn in_archive(self, path: &str) -> Self {
+        self.at(format!("archive `{path}`"))
+    }
+
     /// Adds record number, id and JSON file.
     #[must_use]
     pub fn in_record(self, index: usize, id: &str, file: &str) -> Self {

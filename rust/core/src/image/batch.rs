@@ -1,6 +1,6 @@
 //! Many pictures at once, on several threads.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::{
     DecodeOptions, ImageConfig, Output, Plan, Rgb8, Rows, open, patches_into, values_into,
@@ -118,7 +118,7 @@ fn one<B: AsRef<[u8]>, T>(
             &mut opened
         }
         Source::File(path) => {
-            opened = open(&read_image(None::<&Path>, path)?, options)?;
+            opened = open(&read_image(path, &options.limits)?, options)?;
             &mut opened
         }
     };
