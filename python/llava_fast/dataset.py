@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from os import PathLike, fspath
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,7 +35,9 @@ class LlavaDataset(Dataset[Batch]):
     """Conversations and pictures, checked and encoded.
 
     data: path of a LLaVA JSON list, or a list of such records.
-    images: folder that the `image` paths are relative to; nothing outside of it is read.
+    images: folder, `.zip` or plain `.tar` that holds what the `image` paths name; nothing outside of
+        it is read. None: the paths are read as they are.
+    follow_links: whether symbolic links in that folder may lead out of it.
     image: how pictures are preprocessed; its `output` is chosen by the loader's format.
     max_length: tokens; a longer conversation keeps its first whole rounds.
     on_bad_sample: "raise", or "skip": a bad record is left out of the plan, a picture that turns
@@ -55,16 +56,17 @@ class LlavaDataset(Dataset[Batch]):
         template: str = "v1",
         max_length: int = 2048,
         on_bad_sample: str = "raise",
+        *,
+        follow_links: bool = False,
     ) -> None:
         if on_bad_sample not in ON_BAD_SAMPLE:
             raise ValueError(f"on_bad_sample: got `{on_bad_sample}`, expected `raise` or `skip`")
-        if images is not None and not Path(images).is_dir():
-            raise DataError(f"images: `{fspath(images)}` is not a folder")
         if isinstance(data, str | PathLike):
             self._path, self._text = fspath(data), None
         else:
             self._path, self._text = "records", _as_json(data)
-        self._root = None if images is None else fspath(images)
+        self._images = None if images is None else fspath(images)
+        self._follow_links = follow_links
         self.tokenizer = tokenizer
         self.image = image
         self.template = template
@@ -78,7 +80,8 @@ class LlavaDataset(Dataset[Batch]):
         self._core = _rust.Dataset(
             self._path,
             self._text,
-            root=self._root,
+            images=self._images,
+            follow_links=self._follow_links,
             tokenizer=self.tokenizer._core,
             template=self.template,
             image=(config.size, config.mode, config.patch_size, config.mean, config.std),

@@ -1,7 +1,6 @@
 //! A data set and its batches: record, conversation and pictures of a list of record numbers, in
 //! one call.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::conversation::{Sample, Template, Tokenizer, encode};
@@ -15,7 +14,7 @@ use crate::pack::Document;
 use crate::parallel;
 use crate::pool::{Number, Pooled};
 use crate::records::Records;
-use crate::source::read_image;
+use crate::source::Images;
 
 /// Records, and everything that turns one into model input.
 pub struct Dataset {
@@ -27,8 +26,8 @@ pub struct Dataset {
     pub template: &'static Template,
     /// picture to model input
     pub image: ImageConfig,
-    /// folder of the pictures; nothing outside of it is read
-    pub root: Option<PathBuf>,
+    /// where the pictures are
+    pub images: Images,
     /// longest document in tokens
     pub max_length: usize,
 }
@@ -186,7 +185,8 @@ impl Dataset {
         let mut buffer = buffer::<T>(wanted.len(), size)?;
         let slots = wanted.iter().zip(buffer.chunks_mut(size)).collect();
         let loaded = parallel::map(slots, threads, |(picture, slot): (&Wanted, &mut [T])| {
-            read_image(self.root.as_deref(), &picture.path)
+            self.images
+                .read(&picture.path, &self.image.decode.limits)
                 .and_then(|bytes| open(&bytes, &self.image.decode))
                 .and_then(|mut image| {
                     let plan = Plan::new(image.width(), image.height(), &self.image);

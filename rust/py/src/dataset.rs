@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use llava_fast_core::image::{ImageConfig, Mode, Output};
 use llava_fast_core::loader::{Bad, Dataset as Core};
+use llava_fast_core::source::Images;
 use llava_fast_core::{Error, Records, conversation, parallel};
 use numpy::{IntoPyArray, PyArray1};
 use pyo3::prelude::*;
@@ -32,13 +33,14 @@ pub struct Dataset {
 #[pymethods]
 impl Dataset {
     #[new]
-    #[pyo3(signature = (path, text, *, root, tokenizer, template, image, max_length))]
+    #[pyo3(signature = (path, text, *, images, follow_links, tokenizer, template, image, max_length))]
     #[allow(clippy::too_many_arguments, reason = "keyword arguments in Python")]
     fn new(
         py: Python<'_>,
         path: PathBuf,
         text: Option<String>,
-        root: Option<PathBuf>,
+        images: Option<PathBuf>,
+        follow_links: bool,
         tokenizer: &Tokenizer,
         template: &str,
         image: ImageSettings,
@@ -52,7 +54,11 @@ impl Dataset {
             };
             let template = conversation::find(template)?;
             let image = image_config(image)?;
-            Ok(Core { records, tokenizer, template, image, root, max_length })
+            let images = match images {
+                None => Images::anywhere(),
+                Some(path) => Images::open(&path, follow_links)?,
+            };
+            Ok(Core { records, tokenizer, template, image, images, max_length })
         };
         Ok(Self { core: py.detach(build).map_err(to_python)? })
     }

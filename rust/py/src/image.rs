@@ -1,6 +1,6 @@
 //! Pictures: file bytes or pixels in, arrays out.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use llava_fast_core::image::{
     self, Batch, DecodeOptions, ImageConfig, Mode, Output, Pixels, Png16, Rgb8, Source, Truncated,
@@ -44,7 +44,8 @@ pub fn decode_image_file<'py>(
 ) -> PyResult<Bound<'py, PyArray3<u8>>> {
     let options = options(truncated, png16, exif_rotation)?;
     let read = || {
-        source::read_image(None::<&Path>, &path).and_then(|bytes| image::decode(&bytes, &options))
+        let options = DecodeOptions::default();
+        source::read_image(&path, &options.limits).and_then(|bytes| image::decode(&bytes, &options))
     };
     let named = |error: Error| to_python(error.in_image(&path.to_string_lossy()));
     to_array(py, py.detach(read).map_err(named)?)

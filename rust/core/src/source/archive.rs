@@ -104,16 +104,14 @@ pub(super) fn length(file: &File) -> Cause<u64> {
     file.metadata().map(|meta| meta.len()).map_err(|error| in_words(&error))
 }
 
-/// Reads forward without the file's own position, which all threads and forks share.
-pub(super) struct Forward<'a> {
-    file: &'a File,
-    at: u64,
+/// A reader from `at` on without the file's own position, which all threads and forks share.
+pub(super) fn forward(file: &File, at: u64) -> impl BufRead + use<'_> {
+    BufReader::with_capacity(1 << 16, Forward { file, at })
 }
 
-impl<'a> Forward<'a> {
-    pub(super) fn new(file: &'a File, at: u64) -> impl BufRead + use<'a> {
-        BufReader::with_capacity(1 << 16, Self { file, at })
-    }
+struct Forward<'a> {
+    file: &'a File,
+    at: u64,
 }
 
 impl Read for Forward<'_> {

@@ -23,8 +23,7 @@ pub fn read_image(path: &Path, limits: &Limits) -> Result<Vec<u8>> {
 }
 
 /// Opens without waiting: a named pipe without a writer would block for ever.
-pub(super) const FLAGS: OFlags =
-    OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
+pub(super) const FLAGS: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
 
 /// A file that is no folder, pipe, socket or device.
 pub(super) fn open_regular(path: &Path) -> Result<File> {

@@ -68,7 +68,13 @@ pub(super) struct Index {
 
 impl Index {
     /// Adds an entry; all of them before the first [`Index::find`], with [`Index::finish`] between.
-    pub(super) fn push(&mut self, name: &str, [header, packed, size]: [u64; 3], crc: u32, kind: Kind) {
+    pub(super) fn push(
+        &mut self,
+        name: &str,
+        [header, packed, size]: [u64; 3],
+        crc: u32,
+        kind: Kind,
+    ) {
         let (name_start, name_len) = (self.names.len() as u64, name.len() as u16);
         self.names.push_str(name);
         self.entries.push(Entry { header, packed, size, crc, kind, name_start, name_len });
@@ -128,9 +134,8 @@ impl Index {
         let shorter = name.match_indices('/').map(|(at, _)| name[at + 1..].to_owned());
         let longer = self.tops().map(|top| format!("{top}/{name}"));
         let found = shorter.chain(longer).find_map(|name| self.find(&name));
-        let other_case = || {
-            self.entries.iter().find(|entry| self.name(entry).eq_ignore_ascii_case(name))
-        };
+        let other_case =
+            || self.entries.iter().find(|entry| self.name(entry).eq_ignore_ascii_case(name));
         found.or_else(other_case).map(|entry| self.name(entry))
     }
 

@@ -34,8 +34,12 @@ enum Kind {
 }
 
 /// What a file begins with that is an archive, but packed as a whole.
-const PACKED: [(&[u8], &str); 4] =
-    [(b"\x1f\x8b", "gzip"), (b"BZh", "bzip2"), (b"\xfd7zXZ\0", "xz"), (b"\x28\xb5\x2f\xfd", "zstd")];
+const PACKED: [(&[u8], &str); 4] = [
+    (b"\x1f\x8b", "gzip"),
+    (b"BZh", "bzip2"),
+    (b"\xfd7zXZ\0", "xz"),
+    (b"\x28\xb5\x2f\xfd", "zstd"),
+];
 
 impl Images {
     /// Names are paths as the system understands them, without limits on where they lead.
@@ -47,7 +51,7 @@ impl Images {
     /// A folder, a zip or a plain tar file, told by content. The index of an archive is made here,
     /// once.
     ///
-    /// follow_links: whether symbolic links of a folder may lead out of it.
+    /// `follow_links`: whether symbolic links of a folder may lead out of it.
     ///
     /// # Errors
     /// `Data` naming `path` and what is wrong with it.
@@ -58,8 +62,10 @@ impl Images {
                 .map_err(|error| named(&format!("cannot be opened: {error}")))?;
             return Ok(Self(Kind::Folder(folder)));
         }
-        let file = file::open_regular(path).map_err(|error| named(&format!("is no folder, zip or tar: {error}")))?;
-        let start = file::start(&file).map_err(|error| named(&format!("cannot be read: {error}")))?;
+        let file = file::open_regular(path)
+            .map_err(|error| named(&format!("is no folder, zip or tar: {error}")))?;
+        let start =
+            file::start(&file).map_err(|error| named(&format!("cannot be read: {error}")))?;
         let label = path.display().to_string();
         if start.starts_with(b"PK") {
             return Archive::zip(file, label).map(|zip| Self(Kind::Archive(zip)));
@@ -81,7 +87,7 @@ impl Images {
     /// `Unreadable` with the cause; `Refused` for more than `limits.file_bytes`.
     pub fn read(&self, name: &str, limits: &Limits) -> Result<Vec<u8>> {
         match &self.0 {
-            Kind::Anywhere => file::read(Path::new(name), limits),
+            Kind::Anywhere => read_image(Path::new(name), limits),
             Kind::Folder(folder) => folder.read(name, limits),
             Kind::Archive(archive) => archive.read(name, limits),
         }

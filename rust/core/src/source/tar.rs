@@ -62,9 +62,16 @@ pub(super) fn index(file: &File) -> Cause<Index> {
 }
 
 /// Takes one header into account; the position of the next comes back.
-fn entry(file: &File, index: &mut Index, header: &Header, ahead: &mut Ahead, [at, total]: [u64; 2]) -> Cause<u64> {
+fn entry(
+    file: &File,
+    index: &mut Index,
+    header: &Header,
+    ahead: &mut Ahead,
+    [at, total]: [u64; 2],
+) -> Cause<u64> {
     let kind = header.entry_type();
-    let declared = header.entry_size().map_err(|_| format!("bad size in the header at byte {at}"))?;
+    let declared =
+        header.entry_size().map_err(|_| format!("bad size in the header at byte {at}"))?;
     let size = ahead.size.filter(|_| !extends(kind)).unwrap_or(declared);
     let data = at + BLOCK + sparse_map(file, header, at)?;
     let stored = if has_data(kind) { size } else { 0 };

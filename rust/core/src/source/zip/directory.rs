@@ -5,7 +5,7 @@ use std::io::{BufRead, Read};
 
 use super::end::{Directory, find};
 use super::{LOCAL_LEN, number};
-use crate::source::archive::{Cause, Forward, in_words};
+use crate::source::archive::{Cause, forward, in_words};
 use crate::source::index::{Index, Kind};
 use crate::source::names::clean;
 
@@ -19,7 +19,7 @@ const ELSEWHERE: u64 = 0xffff_ffff;
 /// Reads the central directory.
 pub(in crate::source) fn index(file: &File) -> Cause<Index> {
     let Directory { start, length, entries, shift } = find(file)?;
-    let mut records = Forward::new(file, start).take(length);
+    let mut records = forward(file, start).take(length);
     let mut index = Index::default();
     let (mut fixed, mut variable) = ([0; RECORD_LEN], Vec::new());
     let mut count = 0;

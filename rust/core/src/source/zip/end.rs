@@ -39,10 +39,14 @@ pub(super) fn find(file: &File) -> Cause<Directory> {
         return Err("is one part of a zip of several".to_owned());
     }
     match zip64(file, position)? {
-        Some((record, position)) => {
-            directory(position, [number(&record, 40, 8), number(&record, 48, 8), number(&record, 32, 8)])
-        }
-        None => directory(position, [number(record, 12, 4), number(record, 16, 4), number(record, 10, 2)]),
+        Some((record, position)) => directory(
+            position,
+            [number(&record, 40, 8), number(&record, 48, 8), number(&record, 32, 8)],
+        ),
+        None => directory(
+            position,
+            [number(record, 12, 4), number(record, 16, 4), number(record, 10, 2)],
+        ),
     }
 }
 
