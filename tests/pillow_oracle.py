@@ -58,8 +58,10 @@ def padded(picture: Image.Image) -> Image.Image:
 
 
 def fitted(rgb: np.ndarray, size: int, mode: str) -> np.ndarray:
-    """(size, size, 3) uint8: the square that `CLIPImageProcessorPil` normalises."""
+    """(size, size, 3) uint8: the square that transformers' Pillow processors normalise."""
     picture = Image.fromarray(rgb)
+    if mode == "stretch":
+        return np.asarray(picture.resize((size, size), Image.Resampling.BICUBIC))
     if mode == "pad":
         picture = padded(picture)
     short = min(picture.size)

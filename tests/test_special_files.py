@@ -49,7 +49,7 @@ def places(tmp_path: Path) -> Iterator[dict[str, Path]]:
 CAUSES = {
     "pipe": "not a regular file",
     "socket": "no such device or address",
-    "sparse": "image refused: the file is larger than 64 MiB",
+    "sparse": "image refused: the file is larger than 67108864 bytes",
     "empty": "not an image: empty file",
     "link to a pipe": "not a regular file",
     "link to zeros": "not a regular file",

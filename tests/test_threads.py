@@ -6,12 +6,16 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
+import numpy as np
 import pytest
+import torch
 
-from llava_fast import DataLoader
+from llava_fast import DataLoader, ImageConfig, ImageProcessor
 from tests import tiny_data
+from tests.data.make_pictures import jpeg, scene
 from tests.scale import scaled
 from tests.tiny_data import PACK
 
@@ -47,6 +51,71 @@ def test_worker_processes_after_the_parent_used_its_pool(folder, method):
         num_threads=3,
     )
     assert digest(loader) == alone
+
+
+class Pictures(torch.utils.data.Dataset):
+    """Prepared pictures, as someone with a data set of their own makes them."""
+
+    def __init__(self, processor, count):
+        self.processor = processor
+        self.count = count
+
+    def __len__(self):
+        return self.count
+
+    def __getitem__(self, index):
+        pictures = [jpeg(scene(60 + i, 50, index)) for i in range(3)]
+        batch = self.processor(pictures)
+        return batch["pixel_values"], batch["image_sizes"]
+
+
+@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
+@pytest.mark.parametrize("num_threads", [None, 3])
+def test_an_image_processor_in_worker_processes(method, num_threads):
+    config = ImageConfig(size=112, mode="anyres")
+    pictures = Pictures(ImageProcessor(config, num_threads), 6)
+    alone = [pictures[index] for index in range(6)]
+    loader = torch.utils.data.DataLoader(
+        pictures,
+        batch_size=None,
+        num_workers=2,
+        multiprocessing_context=method,
+        timeout=60,
+    )
+    for (pixels, sizes), (expected, expected_sizes) in zip(loader, alone, strict=True):
+        assert torch.equal(pixels, expected)
+        assert torch.equal(sizes, expected_sizes)
+
+
+def test_forks_of_a_parent_whose_processor_is_busy():
+    """A child neither waits for the parent's threads nor writes into what it holds."""
+    processor = ImageProcessor(ImageConfig(size=196), num_threads=3)
+    pictures = [jpeg(scene(60 + i, 50, i)) for i in range(9)]
+    expected = processor(pictures, "np")["pixel_values"]
+    done = threading.Event()
+
+    def work():
+        while not done.is_set():
+            processor(pictures, "np")
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        for number in range(scaled(200, least=4)):
+            child = os.fork()
+            if child == 0:
+                signal.alarm(60)
+                same = [
+                    np.array_equal(processor(pictures, "np")["pixel_values"], expected)
+                    for _ in range(3)
+                ]
+                os._exit(0 if all(same) else 1)
+            assert os.waitpid(child, 0)[1] == 0, f"fork {number}"
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
 
 
 def test_forks_while_the_pool_is_busy(folder):

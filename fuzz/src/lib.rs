@@ -89,21 +89,20 @@ pub fn prepare(data: &[u8]) {
     let Some((&[width, height, size, mode], samples)) = data.split_first_chunk() else { return };
     let (width, height) = (usize::from(width) + 1, usize::from(height) + 1);
     let pixels = samples.iter().copied().chain([0]).cycle().take(width * height * 3).collect();
-    if let Ok(picture) = Rgb8::new(width, height, pixels) {
-        fit(&mut &picture, usize::from(size) << 1 | usize::from(mode & 1));
+    if let Ok(picture) = Rgb8::new(width, height, pixels, &LIMITS) {
+        fit(&picture, usize::from(size) << 2 | usize::from(mode & 3));
     }
 }
 
-/// The model input in both forms.
-fn fit(picture: &mut dyn Rows, choice: usize) -> (Vec<f32>, Vec<u8>) {
-    let mode = if choice % 2 == 0 { Mode::Crop } else { Mode::Pad };
-    let size = choice / 2 % 100 + 1;
+fn fit(mut picture: &Rgb8, choice: usize) {
+    let mode = [Mode::Crop, Mode::Pad, Mode::Stretch, Mode::AnyRes][choice % 4];
+    let size = choice / 4 % 100 + 1;
     let config = ImageConfig::new(size, mode, size.min(14), MEAN, STD).expect("valid settings");
-    let plan = Plan::new(picture.width(), picture.height(), &config);
-    let mut values = vec![f32::NAN; config.values_len()];
-    let mut patches = vec![0; config.patches_len()];
-    image::values_into(picture, &plan, &config, &mut values).expect("any picture fits");
+    let squares = config.squares(picture.width, picture.height);
+    let mut values = vec![f32::NAN; squares * config.values_len()];
+    let mut patches = vec![0; squares * config.patches_len()];
+    image::fit(&mut picture, &config, &mut values).expect("any picture fits");
+    image::fit(&mut picture, &config, &mut patches).expect("any picture fits");
     assert!(values.iter().all(|value| value.is_finite()));
-    image::patches_into(picture, &plan, &config, &mut patches).expect("any picture fits");
-    (values, patches)
+    assert!(config.image_tokens(picture.width, picture.height) >= config.patches());
 }

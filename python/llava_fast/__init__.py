@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from llava_fast._rust import __version__
-from llava_fast.config import ImageConfig
+from llava_fast.config import DecodeOptions, ImageConfig
 from llava_fast.errors import DataError, ImageError
 
 _HOME = {
@@ -26,7 +26,7 @@ _HOME = {
     "templates": "text",
 }
 
-__all__ = ["DataError", "ImageConfig", "ImageError", "__version__", *sorted(_HOME)]
+__all__ = ["DataError", "DecodeOptions", "ImageConfig", "ImageError", "__version__", *sorted(_HOME)]
 
 
 def __getattr__(name: str) -> Any:

@@ -7,6 +7,8 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
+from llava_fast.config import DecodeOptions, ImageConfig
+
 __all__ = [
     "Dataset",
     "Epoch",
@@ -22,6 +24,7 @@ __all__ = [
     "image_size",
     "encode",
     "encode_prompt",
+    "image_tokens",
     "templates",
 ]
 
@@ -29,8 +32,7 @@ __version__: str
 
 _Int64 = NDArray[np.int64]
 _Encoded = tuple[_Int64, _Int64, _Int64, list[tuple[str, str, bool]]]
-_Channels = tuple[float, float, float]
-_ImageSettings = tuple[int, str, int, _Channels, _Channels]
+_Picture = bytes | str | PathLike[str] | tuple[int, int, bytes]
 _BadRow = tuple[int, str, str]
 
 @final
@@ -48,7 +50,7 @@ class Dataset:
         follow_links: bool,
         tokenizer: Tokenizer,
         template: str,
-        image: _ImageSettings,
+        image: ImageConfig,
         max_length: int,
     ) -> Dataset: ...
     def __len__(self) -> int: ...
@@ -61,18 +63,10 @@ class Dataset:
 class ImagePipeline:
     """Model input from pictures, a batch at a time."""
 
-    def __new__(
-        cls,
-        size: int,
-        mode: str,
-        patch_size: int,
-        mean: Sequence[float],
-        std: Sequence[float],
-        output: str,
-    ) -> ImagePipeline: ...
+    def __new__(cls, config: ImageConfig) -> ImagePipeline: ...
     def process(
-        self, /, images: Sequence[bytes | str | PathLike[str] | NDArray[np.uint8]], num_threads: int
-    ) -> tuple[NDArray[Any], NDArray[np.int64]]: ...
+        self, /, images: Sequence[_Picture], num_threads: int
+    ) -> tuple[NDArray[Any], NDArray[np.int32], NDArray[np.int64]]: ...
 
 @final
 class Stream:
@@ -127,21 +121,13 @@ class Tokenizer:
     def decode(self, ids: Sequence[int], skip_special: bool) -> str: ...
 
 def available_threads() -> int: ...
-def decode_image(
-    data: bytes,
-    *,
-    truncated: str = "error",
-    png16: str = "clip",
-    exif_rotation: bool = False,
-) -> NDArray[np.uint8]: ...
+def cpu_path() -> str: ...
+def cpu_paths() -> list[tuple[str, bool]]: ...
+def decode_image(data: bytes, options: DecodeOptions) -> NDArray[np.uint8]: ...
 def decode_image_file(
-    path: str | PathLike[str],
-    *,
-    truncated: str = "error",
-    png16: str = "clip",
-    exif_rotation: bool = False,
+    path: str | PathLike[str], options: DecodeOptions
 ) -> NDArray[np.uint8]: ...
-def image_size(data: bytes, *, exif_rotation: bool = False) -> tuple[int, int]: ...
+def decode_limits() -> list[tuple[str, int]]: ...
 def encode(
     record: str,
     tokenizer: Tokenizer,
@@ -155,4 +141,5 @@ def encode_prompt(
     template: str,
     image_tokens: Sequence[int],
 ) -> _Encoded: ...
+def image_tokens(config: ImageConfig, height: int, width: int) -> int: ...
 def templates() -> list[str]: ...

@@ -8,11 +8,15 @@ gone.
 from pathlib import Path
 from typing import Any
 
-from llava_fast.config import MODES, ImageConfig
+from llava_fast import processor_config
+from llava_fast.config import ImageConfig
 from llava_fast.files import json_bytes, parse_json, read_small
 from llava_fast.models.config import LlavaConfig, TextConfig, VisionConfig
 
 Files = dict[str, bytes]
+
+# The modes that both layouts of a model directory can name.
+MODES = ("crop", "pad")
 
 TOKENIZER = (
     "added_tokens.json",
@@ -85,7 +89,8 @@ def image_mode(files: Files) -> str:
     padded = bool(image_settings(files).get("do_pad"))
     mode = settings(files).get("image_mode", "pad" if padded else "crop")
     if mode not in MODES:
-        raise ValueError(f"{OURS}: image_mode: got {mode!r}, expected one of {', '.join(MODES)}")
+        known = ", ".join(MODES)
+        raise ValueError(f"{OURS}: image_mode: got {mode!r}, expected one of {known} for a model")
     return mode
 
 
@@ -130,31 +135,23 @@ def _check_image(image: ImageConfig, vision: VisionConfig) -> None:
 
 def clip_processor(vision: VisionConfig) -> dict[str, Any]:
     """The settings of CLIP's image processor for this tower."""
-    side = vision.image_size
-    return {
-        "crop_size": {"height": side, "width": side},
-        "do_center_crop": True,
-        "do_convert_rgb": True,
-        "do_normalize": True,
-        "do_rescale": True,
-        "do_resize": True,
-        "image_mean": list(vision.image_mean),
-        "image_processor_type": "CLIPImageProcessor",
-        "image_std": list(vision.image_std),
-        "resample": 3,
-        "rescale_factor": 1 / 255,
-        "size": {"shortest_edge": side},
-    }
+    return processor_config.settings(_image(vision, "crop"))
+
+
+def _image(vision: VisionConfig, mode: str) -> ImageConfig:
+    return ImageConfig(
+        size=vision.image_size,
+        mode=mode,
+        patch_size=vision.patch_size,
+        mean=vision.image_mean,
+        std=vision.image_std,
+    )
 
 
 def _llava_processor(vision: VisionConfig, mode: str) -> dict[str, Any]:
     """transformers' `LlavaProcessor`: the class token is counted and dropped ("default")."""
-    image = clip_processor(vision)
-    if mode == "pad":
-        # CLIP's own `do_pad` is another thing; LLaVA's pads to a square of the mean colour.
-        image |= {"do_pad": True, "image_processor_type": "LlavaImageProcessor"}
     return {
-        "image_processor": image,
+        "image_processor": processor_config.settings(_image(vision, mode)),
         "image_token": "<image>",
         "num_additional_image_tokens": 1,
         "patch_size": vision.patch_size,

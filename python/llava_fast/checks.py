@@ -23,6 +23,12 @@ def integer(name: str, value: Any, least: int, most: int) -> int:
     return number
 
 
+def one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    """Raises ValueError naming the argument and what it may be."""
+    if value not in allowed:
+        raise ValueError(f"{name}: got `{value}`, expected one of {', '.join(allowed)}")
+
+
 def _shown(most: int) -> str:
     """Large bounds are powers of two, and read better as such."""
     bits = most.bit_length()

@@ -43,7 +43,8 @@ class LlavaDataset(Dataset[Batch]):
     on_bad_sample: "raise", or "skip": a bad record is left out of the plan, a picture that turns
         out bad while training leaves a hole of pad tokens without loss. Both are listed in `bad`.
 
-    Every record is encoded once here to learn its length; no picture is opened.
+    Every record is encoded once here to learn its length. No picture is opened, except with the mode
+    "anyres", where the number of tokens depends on the size in the header of each.
     Raises DataError naming record number, id, file and cause.
     """
 
@@ -76,7 +77,6 @@ class LlavaDataset(Dataset[Batch]):
         self._found = {bad.record: bad for bad in self._survey[2]}
 
     def _open(self) -> None:
-        config = self.image
         self._core = _rust.Dataset(
             self._path,
             self._text,
@@ -84,7 +84,7 @@ class LlavaDataset(Dataset[Batch]):
             follow_links=self._follow_links,
             tokenizer=self.tokenizer._core,
             template=self.template,
-            image=(config.size, config.mode, config.patch_size, config.mean, config.std),
+            image=self.image,
             max_length=self.max_length,
         )
         self._last_step: tuple[int, int] | None = None

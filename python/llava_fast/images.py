@@ -1,54 +1,34 @@
-"""Pictures: decoding as Pillow decodes, preparing as `CLIPImageProcessorPil` prepares, bit for bit.
+"""Pictures: decoding as Pillow decodes, preparing as transformers' processors prepare, bit for bit.
 
-Legend of shapes: N pictures, S side of the model input, P patches, K bytes per patch.
+Legend of shapes: N pictures, S side of a square, P patches, K bytes per patch.
 """
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from llava_fast import _rust
-from llava_fast.config import ImageConfig
+from llava_fast import _rust, processor_config
+from llava_fast.checks import integer
+from llava_fast.config import DecodeOptions, ImageConfig
+from llava_fast.features import Features
 from llava_fast.files import read_json
 
-# Keys of a processor configuration with the one value under which this processor gives its pixels.
-_FIXED: dict[str, Any] = {
-    "do_resize": True,
-    "do_center_crop": True,
-    "do_rescale": True,
-    "do_normalize": True,
-    "do_convert_rgb": True,
-    "resample": 3,
-    "data_format": "channels_first",
-    "use_square_size": False,
-    "default_to_square": False,
-}
-_READ = {"size", "crop_size", "rescale_factor", "image_mean", "image_std", "do_pad"}
-# Keys that change no pixel.
-_NEUTRAL = {
-    "image_processor_type",
-    "feature_extractor_type",
-    "processor_class",
-    "device",
-    "disable_grouping",
-    "return_tensors",
-    "image_seq_length",
-}
+MOST_THREADS = 1024
 
 _BYTES = (bytes, bytearray, memoryview)
+_PILLOW = DecodeOptions()
+# How transformers opens the files that its processors are given by name.
+_UPRIGHT = DecodeOptions(exif_rotation=True)
 
 
 def decode_image(
     source: bytes | bytearray | memoryview | str | PathLike[str],
-    *,
-    truncated: Literal["error", "fill"] = "error",
-    png16: Literal["clip", "scale"] = "clip",
-    exif_rotation: bool = False,
+    options: DecodeOptions | None = None,
 ) -> np.ndarray:
     """The pixels of a JPEG, PNG, WebP, GIF or BMP, (H, W, 3) uint8.
 
@@ -56,40 +36,39 @@ def decode_image(
     ignored, alpha is dropped, an animation gives its first frame.
 
     source: the bytes of a file, or its path.
-    truncated: what becomes of a file that ends early; "fill" gives the pixels that Pillow gives
-        with `LOAD_TRUNCATED_IMAGES`.
-    png16: 16-bit gray cut at 255, as Pillow does, or scaled to 8 bits.
-    exif_rotation: turn the picture as `ImageOps.exif_transpose` does.
+    options: what else than that is wanted, and limits.
 
-    Raises `ImageError` for a file that is damaged, unreadable, of another kind, over 64 Mi pixels
-    or over 200:1; the message names the path and the cause.
+    Raises `ImageError` for a file that is damaged, unreadable, of another kind or beyond the limits;
+    the message names the path and the cause.
     """
     options = {"truncated": truncated, "png16": png16, "exif_rotation": exif_rotation}
     if isinstance(source, _BYTES):
-        return _rust.decode_image(bytes(source), **options)
-    return _rust.decode_image_file(os.fspath(source), **options)
+        return _rust.decode_image(bytes(source), options or _PILLOW)
+    return _rust.decode_image_file(os.fspath(source), options or _PILLOW)
 
 
 class ImageProcessor:
-    """Pictures to model input; takes the place of transformers' `CLIPImageProcessor`.
+    """Pictures to model input; takes the place of transformers' `CLIPImageProcessor`,
+    `LlavaImageProcessor`, `LlavaNextImageProcessor` and `SiglipImageProcessor`, also inside of a
+    `LlavaProcessor`. Has the attributes that those are asked for: `size`, `crop_size`, `image_mean`,
+    `image_grid_pinpoints` and so on.
+
+    Transparency is dropped, as Pillow and the original LLaVA do; transformers >= 5.18 lays a PIL
+    image with alpha on white.
 
     config: size, mode and output form, see `ImageConfig`.
-    num_threads: how many pictures are worked on at once; default: the CPUs this process may use.
+    num_threads: how many pictures are worked on at once, 1..1024; None = the CPUs this process may
+        use, 1 in a worker process of a `DataLoader`.
     """
 
+    _auto_class = None
+
     def __init__(self, config: ImageConfig | None = None, num_threads: int | None = None) -> None:
+        if num_threads is not None:
+            num_threads = integer("num_threads", num_threads, 1, MOST_THREADS)
         self.config = config or ImageConfig()
-        self.num_threads = num_threads or _rust.available_threads()
-        if self.num_threads < 1:
-            raise ValueError(f"num_threads: got {num_threads}, expected at least 1")
-        self._pipeline = _rust.ImagePipeline(
-            self.config.size,
-            self.config.mode,
-            self.config.patch_size,
-            self.config.mean,
-            self.config.std,
-            self.config.output,
-        )
+        self.num_threads = num_threads
+        self._pipeline = _rust.ImagePipeline(self.config)
 
     @classmethod
     def from_pretrained(
@@ -98,130 +77,172 @@ class ImageProcessor:
         num_threads: int | None = None,
         **overrides: Any,
     ) -> "ImageProcessor":
-        """Reads `processor_config.json` or `preprocessor_config.json` of a CLIP or LLaVA directory,
-        and the `image_mode` of `llava_fast.json` if there is one.
+        """Reads `processor_config.json` or `preprocessor_config.json` of a CLIP, SigLIP, LLaVA or
+        LLaVA-NeXT directory, and the `image_mode` of `llava_fast.json` if there is one.
 
         overrides: fields of `ImageConfig`, such as `output="pixel_patches"`.
 
         Raises `ValueError` naming the first key that this processor cannot honour.
         """
         folder = Path(directory)
-        name, raw = _processor_settings(folder)
-        fields = _image_fields(name, raw)
-        own = _read_json(folder / "llava_fast.json") or {}
+        fields = processor_config.fields(*processor_config.read(folder))
+        own = read_json(folder / "llava_fast.json") if (folder / "llava_fast.json").is_file() else {}
         if "image_mode" in own:
             fields["mode"] = own["image_mode"]
-        patch_size = _patch_size(folder)
+        patch_size = processor_config.patch_size(folder)
         if patch_size is not None:
             fields["patch_size"] = patch_size
         return cls(ImageConfig(**(fields | overrides)), num_threads)
 
-    def __call__(self, images: Any, return_tensors: Literal["pt", "np"] = "pt") -> dict[str, Any]:
-        """One picture or a sequence of N: bytes, paths, PIL images or (H, W, 3) uint8 arrays.
+    def __call__(
+        self, images: Any, return_tensors: Literal["pt", "np", "default"] | None = "default", **same: Any
+    ) -> Features:
+        """One picture or a sequence of N, also of sequences: bytes, paths, PIL images, or
+        (H, W, 3) uint8 arrays and tensors. The channels of an array are never guessed: those of
+        (3, H, W) need `input_data_format="channels_first"`.
 
-        Returns "pixel_values" (N, 3, S, S) float32, or "pixel_patches" (N, P, K) uint8, and
-        "image_sizes" (N, 2) int64: height and width of each picture before it was fitted; as torch
-        tensors ("pt") or numpy arrays ("np"). The arrays are the caller's own.
+        return_tensors: "pt" (the default), "np", or None for lists of arrays.
+        same: settings as transformers' processors take them, if they say what is so already.
 
-        Raises `ImageError` naming the picture (its path, or `images[3]`) and the cause.
+        Returns "pixel_values" (N, 3, S, S) float32 or "pixel_patches" (N, P, K) uint8. With "anyres"
+        also "image_sizes" (N, 2) int64, height and width of each picture; pixel_values have shape
+        (N, tiles, 3, S, S), zeros where a picture has fewer tiles than another; pixel_patches are
+        those of all tiles, and "tiles" (N,) int32 says how many are whose. The arrays are the
+        caller's own: their memory is used again only when nothing refers to it.
+
+        Raises `ImageError` naming the picture (its path, or `images[3]`) and the cause, `ValueError`
+        for a setting that is not so.
         """
-        if return_tensors not in ("pt", "np"):
-            raise ValueError(f"return_tensors: got `{return_tensors}`, expected one of pt, np")
-        pictures = [images] if _is_one(images) else list(images)
-        pixels, sizes = self._pipeline.process([_source(p) for p in pictures], self.num_threads)
-        batch = {self.config.output: pixels, "image_sizes": sizes}
-        if return_tensors == "np":
-            return batch
-        import torch
+        if return_tensors == "default":
+            return_tensors = None if isinstance(images, _Fetched) else "pt"
+        if return_tensors not in ("pt", "np", None):
+            raise ValueError(f"return_tensors: got `{return_tensors}`, expected one of pt, np, None")
+        first = _channels_first(same.pop("input_data_format", None))
+        self._refuse_other(same)
+        pictures = [_source(index, one, first) for index, one in enumerate(_flat(images))]
+        pixels, tiles, sizes = self._pipeline.process(pictures, self._threads())
+        batch = {self.config.output: pixels}
+        if self.config.mode == "anyres":
+            batch["image_sizes"] = sizes
+            if self.config.output == "pixel_patches":
+                batch["tiles"] = tiles
+        return _as_tensors(batch, return_tensors)
 
-        return {key: torch.from_numpy(array) for key, array in batch.items()}
+    preprocess = __call__
+
+    def fetch_images(self, images: Any) -> Any:
+        """What transformers' processors call first: files become pixels, upright by their EXIF
+        orientation, as transformers opens them; what is in memory stays as it is."""
+        if isinstance(images, list | tuple):
+            return _Fetched(self.fetch_images(image) for image in images)
+        if isinstance(images, (*_BYTES, str, PathLike)):
+            return decode_image(images, _UPRIGHT)
+        return images
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings in transformers' words, as they stand in `preprocessor_config.json`."""
+        return processor_config.settings(self.config)
+
+    @property
+    def model_input_names(self) -> list[str]:
+        """Keys of a batch that a model takes."""
+        sizes = ["image_sizes"] if self.config.mode == "anyres" else []
+        return [self.config.output, *sizes]
+
+    @property
+    def __class__(self) -> type:
+        """transformers asks for its own base class before it takes or saves a processor."""
+        module = sys.modules.get("transformers.image_processing_utils")
+        return type(self) if module is None else module.BaseImageProcessor
+
+    def __getattr__(self, name: str) -> Any:
+        settings = self.to_dict() if name[0] != "_" and "config" in self.__dict__ else {}
+        if name not in settings:
+            raise AttributeError(f"`ImageProcessor` has no attribute `{name}`")
+        return settings[name]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ImageProcessor, (self.config, self.num_threads)
 
     def __repr__(self) -> str:
         return f"ImageProcessor({self.config!r}, num_threads={self.num_threads})"
 
+    def _threads(self) -> int:
+        data = sys.modules.get("torch.utils.data")
+        if self.num_threads is None and data is not None and data.get_worker_info() is not None:
+            return 1
+        return self.num_threads or _rust.available_threads()
 
-def _is_pil(image: Any) -> bool:
-    # A PIL image can only exist where PIL has been imported.
-    pil = sys.modules.get("PIL.Image")
-    return pil is not None and isinstance(image, pil.Image)
+    def _refuse_other(self, given: dict[str, Any]) -> None:
+        """A setting of a call has to be what the pixels are made with anyway."""
+        settings = self.to_dict()
+        for key, value in given.items():
+            if value is not None and key not in processor_config.NEUTRAL:
+                expected = settings.get(key, False)
+                as_list = list(value) if isinstance(value, tuple) else value
+                if as_list != expected:
+                    raise ValueError(f"{key}: got {value!r}, this processor has {expected!r}")
 
 
-def _is_one(images: Any) -> bool:
-    return (
-        isinstance(images, (*_BYTES, str, PathLike))
-        or _is_pil(images)
-        or getattr(images, "ndim", 0) == 3
-    )
+class _Fetched(list[Any]):
+    """Pictures on their way through a processor of transformers, where no `return_tensors` means
+    lists of arrays."""
 
 
-def _source(image: Any) -> Any:
+def _as_tensors(batch: dict[str, np.ndarray], return_tensors: str | None) -> Features:
+    if return_tensors == "np":
+        return Features(batch)
+    if return_tensors is None:
+        lists = {key: list(array) for key, array in batch.items()}
+        if "image_sizes" in lists:
+            lists["image_sizes"] = [tuple(size.tolist()) for size in lists["image_sizes"]]
+        return Features(lists)
+    import torch
+
+    return Features({key: torch.from_numpy(array) for key, array in batch.items()})
+
+
+def _channels_first(data_format: Any) -> bool:
+    known = {None: False, "channels_last": False, "channels_first": True}
+    name = getattr(data_format, "value", data_format)
+    if name not in known:
+        raise ValueError(
+            f"input_data_format: got {data_format!r}, expected one of channels_last, channels_first"
+        )
+    return known[name]
+
+
+def _is_a(image: Any, module: str, name: str) -> bool:
+    # An object of a class can only exist where its module has been imported.
+    loaded = sys.modules.get(module)
+    return loaded is not None and isinstance(image, getattr(loaded, name))
+
+
+def _flat(images: Any) -> Iterator[Any]:
+    """The pictures in a picture, a batch or a nested list of them, in order."""
+    one = isinstance(images, (*_BYTES, str, PathLike)) or _is_a(images, "PIL.Image", "Image")
+    if one or getattr(images, "ndim", 0) in (2, 3) or not hasattr(images, "__iter__"):
+        yield images
+        return
+    for image in images:
+        yield from _flat(image)
+
+
+def _source(index: int, image: Any, channels_first: bool) -> Any:
+    """Bytes, a path, or height, width and pixels: copies, which nobody can write to meanwhile."""
     if isinstance(image, _BYTES):
-        # Also keeps a buffer that the caller writes to meanwhile out of the threads.
         return bytes(image)
-    return np.asarray(image.convert("RGB")) if _is_pil(image) else image
-
-
-def _read_json(path: Path) -> dict[str, Any] | None:
-    return read_json(path) if path.is_file() else None
-
-
-def _processor_settings(folder: Path) -> tuple[str, dict[str, Any]]:
-    """File name and the settings of the image processor in it."""
-    for name in ("processor_config.json", "preprocessor_config.json"):
-        raw = _read_json(folder / name)
-        if raw is not None and name == "processor_config.json":
-            # In older directories this file speaks of the text side alone.
-            raw = raw.get("image_processor")
-        if raw is not None:
-            return name, raw
-    raise ValueError(
-        f"{folder}: no image settings in processor_config.json, preprocessor_config.json"
+    if isinstance(image, str | PathLike):
+        return os.fspath(image)
+    if _is_a(image, "PIL.Image", "Image"):
+        return image.height, image.width, image.convert("RGB").tobytes()
+    array = image.numpy(force=True) if _is_a(image, "torch", "Tensor") else image
+    if isinstance(array, np.ndarray) and array.dtype == np.uint8 and array.ndim == 3:
+        array = np.moveaxis(array, 0, 2) if channels_first else array
+        if array.shape[2] == 3:
+            return *array.shape[:2], array.tobytes()
+    got = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else f"{type(image)}"
+    raise TypeError(
+        f"images[{index}]: got {got}, expected bytes, a path, a PIL image or an (H, W, 3) uint8 "
+        'array (with input_data_format="channels_first", (3, H, W))'
     )
-
-
-def _image_fields(name: str, raw: dict[str, Any]) -> dict[str, Any]:
-    """`ImageConfig` fields from transformers' keys."""
-    for key, value in raw.items():
-        if key in _READ | _NEUTRAL or key.startswith("_") or value is None:
-            continue
-        if key not in _FIXED or value != _FIXED[key]:
-            raise ValueError(f"{name}: cannot honour {key} = {value!r}")
-    size = _side(name, "size", raw.get("size", {"shortest_edge": 224}))
-    crop = _side(name, "crop_size", raw.get("crop_size", size))
-    if crop != size:
-        raise ValueError(f"{name}: crop_size: got {crop}, expected the size, {size}")
-    factor = raw.get("rescale_factor", 1 / 255)
-    if not np.isclose(factor, 1 / 255, rtol=1e-9):
-        raise ValueError(f"{name}: rescale_factor: got {factor}, expected 1/255")
-    fields: dict[str, Any] = {"size": size, "mode": "pad" if _pads(name, raw) else "crop"}
-    for key, field in (("image_mean", "mean"), ("image_std", "std")):
-        if raw.get(key) is not None:
-            fields[field] = tuple(raw[key])
-    return fields
-
-
-def _pads(name: str, raw: Mapping[str, Any]) -> bool:
-    """`do_pad` is padding to a square in LLaVA's processor, something else in CLIP's."""
-    if not raw.get("do_pad"):
-        return False
-    kind = str(raw.get("image_processor_type", ""))
-    if not kind.startswith("Llava"):
-        raise ValueError(f"{name}: cannot honour do_pad = True of `{kind}`")
-    return True
-
-
-def _side(name: str, key: str, value: Any) -> int:
-    """S of `336`, `{"shortest_edge": 336}` or `{"height": 336, "width": 336}` (a crop)."""
-    sides: Sequence[Any] = list(value.values()) if isinstance(value, Mapping) else [value]
-    known = ({"shortest_edge"},) if key == "size" else ({"shortest_edge"}, {"height", "width"})
-    fits = not isinstance(value, Mapping) or set(value) in known
-    if not fits or len(set(sides)) != 1 or not isinstance(sides[0], int):
-        raise ValueError(f"{name}: cannot honour {key} = {value!r}")
-    return sides[0]
-
-
-def _patch_size(folder: Path) -> int | None:
-    """From the model's own configuration: the vision tower's, or that of the tower in a LLaVA."""
-    config = _read_json(folder / "config.json") or {}
-    vision = config.get("vision_config")
-    return (vision if isinstance(vision, dict) else config).get("patch_size")

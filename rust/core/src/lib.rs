@@ -12,6 +12,7 @@ pub mod packing;
 pub mod parallel;
 pub mod plan;
 pub mod pool;
+pub mod process;
 pub mod record;
 pub mod records;
 pub mod source;

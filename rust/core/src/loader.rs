@@ -1,20 +1,21 @@
 //! A data set and its batches: record, conversation and pictures of a list of record numbers, in
 //! one call.
 
+mod pictures;
+
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::conversation::{Sample, Template, Tokenizer, encode};
 use crate::counter::fold;
 use crate::error::{Error, Result};
 use crate::fingerprint::fingerprint;
-use crate::image::{
-    DecodeOptions, ImageConfig, Output, Pixels, Plan, Rows, buffer, open, patches_into, values_into,
-};
+use crate::image::{DecodeOptions, ImageConfig, Mode, Output, Pixels};
 use crate::pack::Document;
 use crate::parallel;
-use crate::pool::{Number, Pooled};
+use crate::pool::Buffer;
 use crate::records::Records;
-use crate::source::Images;
+use pictures::Picture;
 
 /// Records, and everything that turns one into model input.
 pub struct Dataset {
@@ -32,7 +33,7 @@ pub struct Dataset {
     pub max_length: usize,
 }
 
-/// What is known of all records without opening a picture.
+/// What is known of all records without decoding a picture.
 #[derive(Debug, Default)]
 pub struct Survey {
     /// tokens by record, 0 = not usable
@@ -52,14 +53,12 @@ pub struct Batch {
     pub documents: Vec<Document>,
     /// in the order of the documents
     pub pixels: Pixels,
+    /// squares of each picture, where pictures become different numbers of them
+    pub squares: Vec<i32>,
+    /// height and width of each picture in its file, in the same case
+    pub sizes: Vec<[i64; 2]>,
     /// records whose document is a hole
     pub bad: Vec<Bad>,
-}
-
-/// A picture to load: which document wants it, and its path.
-struct Wanted {
-    document: usize,
-    path: String,
 }
 
 impl Dataset {
@@ -67,12 +66,14 @@ impl Dataset {
     /// part of it: the same data elsewhere is the same data.
     #[must_use]
     pub fn fingerprint(&self) -> u64 {
-        let ImageConfig { size, mode, patch_size, mean, std, decode } = &self.image;
+        let ImageConfig { size, mode, patch_size, mean, std, grids, decode } = &self.image;
         let DecodeOptions { truncated, png16, exif_rotation, .. } = decode;
+        let grids = if *mode == Mode::AnyRes { format!("{grids:?}") } else { String::new() };
         let mode = mode.name();
         let (mean, std) = (mean.map(f32::to_bits), std.map(f32::to_bits));
         let settings = format!(
-            "{} {size} {mode} {patch_size} {mean:?} {std:?} {truncated:?} {png16:?} {exif_rotation} {}",
+            "{} {size} {mode} {patch_size} {mean:?} {std:?} {grids} {truncated:?} {png16:?} \
+             {exif_rotation} {}",
             self.template.name, self.max_length
         );
         fold(&[
@@ -101,17 +102,21 @@ impl Dataset {
         survey
     }
 
-    /// The ids and labels of a record and the paths of its pictures.
+    /// The ids and labels of a record and its pictures.
     ///
     /// # Errors
     /// Whatever is wrong with the record, with its number, id and file.
-    pub fn encode(&self, index: usize) -> Result<(Sample, Vec<String>)> {
-        let mut record = self.records.get(index)?;
-        let slots = vec![self.image.image_tokens(); record.images.len()];
-        let sample = encode(&record, &self.tokenizer, self.template, &slots, self.max_length)
-            .map_err(|error| self.records.place(index, error))?;
-        record.images.truncate(sample.image_starts.len());
-        Ok((sample, record.images))
+    pub fn encode(&self, index: usize) -> Result<(Sample, Vec<Picture>)> {
+        let record = self.records.get(index)?;
+        let encoded = || {
+            let paths = record.images.iter().cloned();
+            let mut pictures = paths.map(|path| self.look(path)).collect::<Result<Vec<_>>>()?;
+            let slots: Vec<_> = pictures.iter().map(|picture| picture.tokens).collect();
+            let sample = encode(&record, &self.tokenizer, self.template, &slots, self.max_length)?;
+            pictures.truncate(sample.image_starts.len());
+            Ok((sample, pictures))
+        };
+        encoded().map_err(|error| self.records.place(index, error))
     }
 
     /// The documents `indices` and their pictures. No index at all gives one pad document of one
@@ -130,8 +135,8 @@ impl Dataset {
         for (&index, result) in indices.iter().zip(encoded) {
             let document = documents.len();
             documents.push(match result {
-                Ok((sample, paths)) => {
-                    wanted.extend(paths.into_iter().map(|path| Wanted { document, path }));
+                Ok((sample, pictures)) => {
+                    wanted.extend(pictures.into_iter().map(|picture| (document, picture)));
                     Document::new(index as usize, sample)
                 }
                 Err(error) => {
@@ -143,16 +148,11 @@ impl Dataset {
         if documents.is_empty() {
             documents.push(self.hole(-1, 1));
         }
-        let mut batch = Batch { documents, pixels: Pixels::Values(buffer(0, 0)?), bad };
+        let pixels = Pixels::Values(Buffer::take(0)?);
+        let mut batch = Batch { documents, pixels, squares: Vec::new(), sizes: Vec::new(), bad };
         batch.pixels = match output {
-            Output::Values => {
-                let size = self.image.values_len();
-                Pixels::Values(self.pictures(&mut batch, &wanted, size, values_into, threads)?)
-            }
-            Output::Patches => {
-                let size = self.image.patches_len();
-                Pixels::Patches(self.pictures(&mut batch, &wanted, size, patches_into, threads)?)
-            }
+            Output::Values => self.pictures::<f32>(&mut batch, &wanted, output, threads)?,
+            Output::Patches => self.pictures::<u8>(&mut batch, &wanted, output, threads)?,
         };
         batch.bad.sort_by_key(|(record, _)| *record);
         Ok(batch)
@@ -172,78 +172,10 @@ impl Dataset {
         Document::hole(record, length, self.tokenizer.pad())
     }
 
-    /// Loads pictures into one buffer, `size` numbers each; a document that misses one becomes a
-    /// hole and takes its other pictures out of the buffer.
-    fn pictures<T: Number>(
-        &self,
-        batch: &mut Batch,
-        wanted: &[Wanted],
-        size: usize,
-        write: fn(&mut dyn Rows, &Plan, &ImageConfig, &mut [T]) -> Result<()>,
-        threads: usize,
-    ) -> Result<Pooled<T>> {
-        let mut buffer = buffer::<T>(wanted.len(), size)?;
-        let slots = wanted.iter().zip(buffer.chunks_mut(size)).collect();
-        let loaded = parallel::map(slots, threads, |(picture, slot): (&Wanted, &mut [T])| {
-            self.images
-                .read(&picture.path, &self.image.decode.limits)
-                .and_then(|bytes| open(&bytes, &self.image.decode))
-                .and_then(|mut image| {
-                    let plan = Plan::new(image.width(), image.height(), &self.image);
-                    write(&mut image, &plan, &self.image, slot)
-                })
-                .map_err(|error| error.in_image(&picture.path))
-        });
-        let mut broken = vec![false; batch.documents.len()];
-        for (picture, result) in wanted.iter().zip(loaded) {
-            if let Err(error) = result
-                && !std::mem::replace(&mut broken[picture.document], true)
-            {
-                self.dig(batch, picture.document, error);
-            }
-        }
-        if broken.contains(&true) {
-            let keep = wanted.iter().map(|picture| !broken[picture.document]);
-            compact(&mut buffer, size, keep);
-        }
-        Ok(buffer)
-    }
-
     fn dig(&self, batch: &mut Batch, document: usize, error: Error) {
         let place = &mut batch.documents[document];
         *place = self.hole(place.record, place.input_ids.len());
         let record = place.record as usize;
         batch.bad.push((record, self.records.place(record, error)));
-    }
-}
-
-/// Keeps the slots of `size` numbers that `keep` says, in order.
-fn compact<T: Number>(buffer: &mut Pooled<T>, size: usize, keep: impl Iterator<Item = bool>) {
-    let mut kept = 0;
-    for (slot, _) in keep.enumerate().filter(|(_, keep)| *keep) {
-        buffer.copy_within(slot * size..(slot + 1) * size, kept * size);
-        kept += 1;
-    }
-    buffer.truncate(kept * size);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{buffer, compact};
-
-    #[test]
-    fn compacting_keeps_the_order() {
-        let mut pixels = buffer(4, 2).expect("small");
-        pixels.copy_from_slice(&[1_u8, 1, 2, 2, 3, 3, 4, 4]);
-        compact(&mut pixels, 2, [false, true, false, true].into_iter());
-        assert_eq!(*pixels, [2, 2, 4, 4]);
-    }
-
-    #[test]
-    fn a_batch_beyond_the_memory_is_an_error() {
-        assert_eq!(buffer::<u8>(2, 3).expect("small").len(), 6);
-        for (count, size) in [(usize::MAX, 2), (1 << 40, 1 << 20)] {
-            assert!(buffer::<f32>(count, size).is_err());
-        }
     }
 }

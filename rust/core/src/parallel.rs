@@ -8,11 +8,12 @@ use std::any::Any;
 use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::error::{Error, Result};
+use crate::process::PerProcess;
 
 /// Threads the machine grants this process, at least 1.
 #[must_use]
@@ -81,40 +82,17 @@ fn words(panic: &(dyn Any + Send)) -> &str {
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a worker panicked")
 }
 
-/// A list that only grows: a lock could be held at the moment another thread forks.
-struct Node {
-    process: u32,
-    helpers: usize,
-    pool: ThreadPool,
-    next: OnceLock<Box<Node>>,
-}
-
-static POOLS: OnceLock<Box<Node>> = OnceLock::new();
+/// By the number of helpers.
+static POOLS: PerProcess<usize, ThreadPool> = PerProcess::new();
 
 /// This process's pool of `helpers` threads; `None` when the system grants no more threads.
 fn pool(helpers: usize) -> Option<&'static ThreadPool> {
-    let process = std::process::id();
-    let mut place = &POOLS;
-    loop {
-        match place.get() {
-            Some(node) if node.process == process && node.helpers == helpers => {
-                return Some(&node.pool);
-            }
-            Some(node) => place = &node.next,
-            // Losing the race to another thread drops this pool and finds the winner's.
-            None => drop(place.set(Box::new(Node::new(process, helpers)?))),
-        }
-    }
-}
-
-impl Node {
-    fn new(process: u32, helpers: usize) -> Option<Self> {
+    POOLS.get(helpers, || {
         let builder = ThreadPoolBuilder::new()
             .num_threads(helpers)
             .thread_name(|number| format!("llava_fast-{number}"));
-        let pool = builder.build().ok()?;
-        Some(Self { process, helpers, pool, next: OnceLock::new() })
-    }
+        builder.build().ok()
+    })
 }
 
 #[cfg(test)]
@@ -156,11 +134,9 @@ mod tests {
     #[test]
     fn a_huge_number_of_threads_is_not_started() {
         assert_eq!(map((0..99).collect(), usize::MAX, |i: u32| Ok(i)).len(), 99);
-        let mut place = &POOLS;
-        while let Some(node) = place.get() {
-            assert!(node.helpers < MOST_PER_CPU * available_threads());
-            place = &node.next;
-        }
+        let most = MOST_PER_CPU * available_threads() - 1;
+        assert!(POOLS.get(most, || None).is_some());
+        assert!(POOLS.get(usize::MAX - 1, || None).is_none());
     }
 
     #[test]

@@ -1,146 +1,205 @@
-//! Output buffers that are used again once nobody holds them any more.
+//! Output buffers that are used again.
 //!
-//! A batch of pictures is tens of megabytes. The allocator takes that from the system and gives it
-//! back each time, and the pages of fresh memory are paid for one by one when they are first written,
-//! which can cost as much as making the pixels.
+//! The pixels of a batch are tens of megabytes. The allocator takes such a buffer fresh from the
+//! system each time, which then clears it page by page on first use: a fifth of the time that decoding
+//! and resizing take. Here a buffer comes back when the last owner of its memory drops it, and not
+//! before.
 
-use std::fmt;
 use std::ops::{Deref, DerefMut};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
-/// Bytes that are kept per type of number, and the least worth keeping.
-const KEPT: usize = 256 << 20;
-const LEAST: usize = 64 << 10;
+use crate::process::PerProcess;
+use crate::{Error, Result};
 
-/// A number with a pool of its own.
-pub trait Number: Copy + Default + Send + 'static {
-    /// the buffers at hand, and their bytes
-    fn pool() -> &'static Mutex<Free<Self>>;
+/// Below this many bytes the allocator keeps its memory by itself.
+const SMALLEST: usize = 256 << 10;
+/// Bytes that lie idle at most, for each type of number; the largest buffers are let go first.
+const MOST_IDLE: usize = 256 << 20;
+
+/// Buffers that nobody uses, the smallest first.
+pub struct Idle<T> {
+    buffers: Mutex<Vec<Vec<T>>>,
 }
 
-/// Buffers that nobody holds.
-pub struct Free<T> {
-    buffers: Vec<Vec<T>>,
-    bytes: usize,
+/// A number that buffers are made of.
+pub trait Number: Copy + Default + Send + Sync + 'static {
+    /// The idle buffers of every process.
+    fn idle() -> &'static PerProcess<(), Idle<Self>>;
 }
 
-impl<T> Free<T> {
-    const fn new() -> Self {
-        Self { buffers: Vec::new(), bytes: 0 }
-    }
-}
+static FLOATS: PerProcess<(), Idle<f32>> = PerProcess::new();
+static BYTES: PerProcess<(), Idle<u8>> = PerProcess::new();
 
 impl Number for f32 {
-    fn pool() -> &'static Mutex<Free<Self>> {
-        static POOL: Mutex<Free<f32>> = Mutex::new(Free::new());
-        &POOL
+    fn idle() -> &'static PerProcess<(), Idle<Self>> {
+        &FLOATS
     }
 }
 
 impl Number for u8 {
-    fn pool() -> &'static Mutex<Free<Self>> {
-        static POOL: Mutex<Free<u8>> = Mutex::new(Free::new());
-        &POOL
+    fn idle() -> &'static PerProcess<(), Idle<Self>> {
+        &BYTES
     }
 }
 
-/// A buffer that goes back to its pool when it is dropped.
-pub struct Pooled<T: Number> {
-    /// all of it is initialised
+/// Numbers of one owner; the memory goes back when it is dropped.
+#[derive(Debug)]
+pub struct Buffer<T: Number> {
     memory: Vec<T>,
-    len: usize,
+    length: usize,
 }
 
-impl<T: Number> Pooled<T> {
-    /// A buffer of `len` numbers, which may be any: the caller writes all of them.
+impl<T: Number> Buffer<T> {
+    /// `length` numbers that the caller has to write: what they are now is anything.
     ///
-    /// `None` if there is no memory.
-    #[must_use]
-    pub fn take(len: usize) -> Option<Self> {
-        // Never waits: in a forked child the lock may belong to a thread that does not exist.
-        let used = T::pool().try_lock().ok().and_then(|mut free| {
-            let fits = |buffer: &Vec<T>| (len..=len.saturating_mul(2)).contains(&buffer.len());
-            let index = free.buffers.iter().position(fits)?;
-            let memory = free.buffers.swap_remove(index);
-            free.bytes -= size_of_val(&*memory);
-            Some(memory)
-        });
-        let memory = match used {
+    /// # Errors
+    /// `Argument` if there is no memory for them.
+    pub fn take(length: usize) -> Result<Self> {
+        let memory = match kept(length) {
             Some(memory) => memory,
-            None => zeros(len)?,
+            None => fresh(class(length))?,
         };
-        Some(Self { memory, len })
+        Ok(Self { memory, length })
     }
 
-    /// Gives up all numbers from `len` on.
-    pub fn truncate(&mut self, len: usize) {
-        self.len = self.len.min(len);
-    }
-}
-
-/// `vec!` takes untouched pages, which the threads then fault in, but ends the process where there
-/// is no memory: the same room is asked for politely first.
-fn zeros<T: Number>(len: usize) -> Option<Vec<T>> {
-    Vec::<T>::new().try_reserve_exact(len).ok()?;
-    Some(vec![T::default(); len])
-}
-
-impl<T: Number> Drop for Pooled<T> {
-    fn drop(&mut self) {
-        let memory = std::mem::take(&mut self.memory);
-        let bytes = size_of_val(&*memory);
-        if !(LEAST..=KEPT).contains(&bytes) {
-            return;
-        }
-        if let Ok(mut free) = T::pool().try_lock() {
-            while free.bytes + bytes > KEPT {
-                let oldest = free.buffers.remove(0);
-                free.bytes -= size_of_val(&*oldest);
-            }
-            free.bytes += bytes;
-            free.buffers.push(memory);
-        }
+    /// Keeps the first `length` numbers.
+    pub fn truncate(&mut self, length: usize) {
+        self.length = self.length.min(length);
     }
 }
 
-impl<T: Number> Deref for Pooled<T> {
+impl<T: Number> Deref for Buffer<T> {
     type Target = [T];
 
     fn deref(&self) -> &[T] {
-        &self.memory[..self.len]
+        &self.memory[..self.length]
     }
 }
 
-impl<T: Number> DerefMut for Pooled<T> {
+impl<T: Number> DerefMut for Buffer<T> {
     fn deref_mut(&mut self) -> &mut [T] {
-        &mut self.memory[..self.len]
+        &mut self.memory[..self.length]
     }
 }
 
-impl<T: Number> fmt::Debug for Pooled<T> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{} numbers", self.len)
+impl<T: Number> Drop for Buffer<T> {
+    fn drop(&mut self) {
+        let memory = std::mem::take(&mut self.memory);
+        if bytes(&memory) >= SMALLEST
+            && let Some(idle) = idle()
+        {
+            // Freed behind the lock: that takes longer than everything under it.
+            drop(idle.put(memory));
+        }
     }
+}
+
+impl<T> Idle<T> {
+    /// Adds a buffer; what is beyond the limit comes back.
+    fn put(&self, memory: Vec<T>) -> Vec<Vec<T>> {
+        let mut buffers = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = buffers.partition_point(|other| other.len() < memory.len());
+        buffers.insert(place, memory);
+        let mut total = 0;
+        let fits = buffers.iter().take_while(|memory| {
+            total += bytes(memory);
+            total <= MOST_IDLE
+        });
+        let fits = fits.count();
+        buffers.split_off(fits)
+    }
+
+    /// The smallest buffer that holds `length` numbers, unless more than half of it were wasted.
+    fn take(&self, length: usize) -> Option<Vec<T>> {
+        let mut buffers = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = buffers.partition_point(|memory| memory.len() < length);
+        let fits = buffers.get(place).is_some_and(|memory| memory.len() / 2 <= length);
+        fits.then(|| buffers.remove(place))
+    }
+}
+
+fn idle<T: Number>() -> Option<&'static Idle<T>> {
+    T::idle().get((), || Some(Idle { buffers: Mutex::new(Vec::new()) }))
+}
+
+fn kept<T: Number>(length: usize) -> Option<Vec<T>> {
+    (length.saturating_mul(size_of::<T>()) >= SMALLEST).then(|| idle()?.take(length)).flatten()
+}
+
+/// `length` rounded up by at most an eighth, so that batches of about the same size share buffers.
+fn class(length: usize) -> usize {
+    let step = length.checked_next_power_of_two().unwrap_or(1 << 32) / 16;
+    length.checked_next_multiple_of(step.max(1)).unwrap_or(length)
+}
+
+/// Untouched pages of zeros.
+fn fresh<T: Number>(length: usize) -> Result<Vec<T>> {
+    // `vec!` ends the process where there is no memory: the same room is asked for politely first.
+    if Vec::<T>::new().try_reserve_exact(length).is_err() {
+        let bytes = length.saturating_mul(size_of::<T>());
+        return Err(Error::Argument(format!(
+            "no memory for the pictures of a batch, {bytes} bytes; make it smaller"
+        )));
+    }
+    Ok(vec![T::default(); length])
+}
+
+fn bytes<T>(memory: &[T]) -> usize {
+    size_of_val(memory)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Pooled;
+    use std::sync::Mutex;
+
+    use proptest::prelude::*;
+
+    use super::{Buffer, Idle, MOST_IDLE, class};
 
     #[test]
-    fn a_dropped_buffer_is_used_again_and_a_held_one_never() {
-        // A size of its own, because tests share the pool.
-        let len = 3_333_333;
-        let mut first = Pooled::<u8>::take(len).expect("memory");
-        first.fill(7);
-        let address = first.as_ptr();
-        let held = Pooled::<u8>::take(len).expect("memory");
-        assert_ne!(held.as_ptr(), address);
-        first.truncate(10);
-        assert_eq!(&*first, [7; 10]);
+    fn memory_is_used_again_when_nobody_has_it() {
+        // A length of its own: other tests of this process take buffers too.
+        let length = 1_234_567;
+        let first = Buffer::<u8>::take(length).expect("memory");
+        let second = Buffer::<u8>::take(length).expect("memory");
+        let (one, two) = (first.as_ptr(), second.as_ptr());
+        assert_ne!(one, two);
         drop(first);
-        let again = Pooled::<u8>::take(len - 5).expect("memory");
-        assert_eq!((again.as_ptr(), again.len()), (address, len - 5));
-        assert!(Pooled::<f32>::take(usize::MAX / 8).is_none());
+        let mut third = Buffer::<u8>::take(length - 1).expect("memory");
+        assert_eq!((third.as_ptr(), third.len()), (one, length - 1));
+        third.truncate(5);
+        assert_eq!(third.len(), 5);
+        assert_eq!(second.as_ptr(), two);
+    }
+
+    #[test]
+    fn the_largest_are_let_go_and_none_is_wasted() {
+        let idle = Idle { buffers: Mutex::new(Vec::new()) };
+        let half = MOST_IDLE / 2;
+        assert!(idle.put(vec![0_u8; half]).is_empty());
+        assert!(idle.put(vec![0; 1000]).is_empty());
+        let gone = idle.put(vec![0; half]);
+        assert_eq!(gone.iter().map(Vec::len).collect::<Vec<_>>(), [half]);
+        assert_eq!(idle.put(vec![0; MOST_IDLE + 1]).len(), 1);
+        assert!(idle.take(1001).is_none());
+        assert!(idle.take(100).is_none());
+        assert_eq!(idle.take(501).map(|memory| memory.len()), Some(1000));
+        assert!(idle.take(501).is_none());
+    }
+
+    #[test]
+    fn a_batch_beyond_the_memory_is_an_error() {
+        for length in [usize::MAX, usize::MAX / 8] {
+            let error = Buffer::<f32>::take(length).expect_err("huge").to_string();
+            assert!(error.starts_with("no memory for the pictures"), "{error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_class_wastes_an_eighth_at_most(length in 0_usize..1 << 40) {
+            let class = class(length);
+            prop_assert!(class >= length && class - length <= length / 8);
+        }
     }
 }

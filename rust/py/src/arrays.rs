@@ -1,12 +1,11 @@
 //! Batches as dictionaries of numpy arrays; every array takes over its memory, nothing is copied.
 #![allow(unsafe_code, reason = "an array over the memory of a pooled buffer, which it keeps alive")]
 
-use llava_fast_core::image::ImageConfig;
-use llava_fast_core::image::Pixels;
+use llava_fast_core::image::{ImageConfig, Mode, Pixels};
 use llava_fast_core::loader::Batch;
 use llava_fast_core::pack::{self, Document};
-use numpy::ndarray::{ArrayView, Dimension, StrideShape};
-use numpy::{Element, IntoPyArray, PyArray, PyArray1, PyArrayMethods};
+use numpy::ndarray::{ArrayViewD, IxDyn};
+use numpy::{Element, IntoPyArray, PyArray1, PyArrayDyn, PyArrayMethods};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -50,54 +49,73 @@ pub fn to_dict<'py>(
         Layout::Padded => padded(&dict, &batch.documents, pad)?,
         Layout::Native => native(&dict, &batch.documents)?,
     }
-    match batch.pixels {
-        Pixels::Values(values) if values.is_empty() => {}
-        Pixels::Patches(bytes) if bytes.is_empty() => {}
-        pixels @ Pixels::Values(_) => {
-            dict.set_item("pixel_values", pixel_array(py, pixels, image)?)?;
-        }
-        pixels @ Pixels::Patches(_) => {
-            dict.set_item("pixel_patches", pixel_array(py, pixels, image)?)?;
-        }
-    }
+    put_pixels(&dict, batch, layout, image)?;
     Ok(dict)
 }
 
-/// The memory under an array of pixels. It goes back to the pool when this is freed, which is when
-/// nothing refers to the array any more.
+fn put_pixels(
+    dict: &Bound<'_, PyDict>,
+    batch: Batch,
+    layout: Layout,
+    image: &ImageConfig,
+) -> PyResult<()> {
+    let (key, squares) = match &batch.pixels {
+        Pixels::Values(values) => ("pixel_values", values.len() / image.values_len()),
+        Pixels::Patches(bytes) => ("pixel_patches", bytes.len() / image.patches_len()),
+    };
+    if squares == 0 {
+        return Ok(());
+    }
+    let mut shape = vec![squares];
+    if image.mode == Mode::AnyRes {
+        let pictures = batch.sizes.len();
+        put_rows(dict, "image_sizes", batch.sizes.into_flattened(), pictures)?;
+        match layout {
+            Layout::Native => put(dict, "tiles", batch.squares)?,
+            Layout::Packed | Layout::Padded => shape = vec![pictures, squares / pictures],
+        }
+    }
+    dict.set_item(key, pixel_array(dict.py(), batch.pixels, shape, image)?)
+}
+
+/// Owns the memory that an array shows. It is used again only when this object goes, with the last
+/// array, view or tensor that refers to it.
 #[pyclass(frozen)]
 struct Memory(Pixels);
 
-/// `(N, 3, S, S)` float32 or `(N, P, K)` uint8.
+/// Squares as an array: `shape` of them, each 3, S, S or P, K.
 pub fn pixel_array<'py>(
     py: Python<'py>,
     pixels: Pixels,
+    mut shape: Vec<usize>,
     image: &ImageConfig,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let owner = Bound::new(py, Memory(pixels))?;
-    match &owner.get().0 {
+    let memory = Bound::new(py, Memory(pixels))?;
+    match &memory.get().0 {
         Pixels::Values(values) => {
-            let shape = (values.len() / image.values_len(), 3, image.size, image.size);
-            over(values, shape, owner.clone().into_any())
+            shape.extend([3, image.size, image.size]);
+            shown(&memory, values, &shape)
         }
         Pixels::Patches(bytes) => {
-            let images = bytes.len() / image.patches_len();
-            let shape = (images, image.image_tokens(), image.patch_row());
-            over(bytes, shape, owner.clone().into_any())
+            shape.extend([image.patches(), image.patch_row()]);
+            shown(&memory, bytes, &shape)
         }
     }
 }
 
-fn over<'py, T: Element, D: Dimension>(
-    numbers: &[T],
-    shape: impl Into<StrideShape<D>>,
-    owner: Bound<'py, PyAny>,
+/// `values`, which are those of `memory`.
+#[allow(unsafe_code, reason = "numpy shows memory of which Rust stays the owner")]
+fn shown<'py, T: Element>(
+    memory: &Bound<'py, Memory>,
+    values: &[T],
+    shape: &[usize],
 ) -> PyResult<Bound<'py, PyAny>> {
-    let view = ArrayView::from_shape(shape, numbers)
+    let view = ArrayViewD::from_shape(IxDyn(shape), values)
         .map_err(|error| PyValueError::new_err(error.to_string()))?;
-    // SAFETY: the owner holds the memory and never touches it again before it is freed; the array
-    // refers to the owner.
-    Ok(unsafe { PyArray::borrow_from_array(&view, owner) }.into_any())
+    // SAFETY: `memory` becomes the array's base, so it lives as long as the array does; being frozen
+    // and private, nothing reads, writes or reallocates its buffer until it is dropped.
+    let array = unsafe { PyArrayDyn::borrow_from_array(&view, memory.clone().into_any()) };
+    Ok(array.into_any())
 }
 
 fn put<T: Element>(dict: &Bound<'_, PyDict>, key: &str, values: Vec<T>) -> PyResult<()> {

@@ -3,20 +3,17 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use llava_fast_core::image::{ImageConfig, Mode, Output};
+use llava_fast_core::image::Output;
 use llava_fast_core::loader::{Bad, Dataset as Core};
-use llava_fast_core::source::Images;
-use llava_fast_core::{Error, Records, conversation, parallel};
+use llava_fast_core::{Records, conversation, parallel};
 use numpy::{IntoPyArray, PyArray1};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::arrays::{Layout, to_dict};
 use crate::errors::to_python;
+use crate::settings::Image;
 use crate::text::Tokenizer;
-
-/// (size, mode, patch size, mean, standard deviation)
-type ImageSettings = (usize, String, usize, [f32; 3], [f32; 3]);
 
 /// (record, reason code, message)
 type BadRow = (usize, &'static str, String);
@@ -43,7 +40,7 @@ impl Dataset {
         follow_links: bool,
         tokenizer: &Tokenizer,
         template: &str,
-        image: ImageSettings,
+        image: Image,
         max_length: usize,
     ) -> PyResult<Self> {
         let tokenizer = Arc::clone(&tokenizer.core);
@@ -53,12 +50,8 @@ impl Dataset {
                 Some(text) => Records::from_json(&path.display().to_string(), text)?,
             };
             let template = conversation::find(template)?;
-            let image = image_config(image)?;
-            let images = match images {
-                None => Images::anywhere(),
-                Some(path) => Images::open(&path, follow_links)?,
-            };
-            Ok(Core { records, tokenizer, template, image, images, max_length })
+            let image = image.config()?;
+            Ok(Core { records, tokenizer, template, image, root, max_length })
         };
         Ok(Self { core: py.detach(build).map_err(to_python)? })
     }
@@ -100,10 +93,6 @@ impl Dataset {
         let bad = rows(std::mem::take(&mut batch.bad), skip)?;
         Ok((to_dict(py, batch, layout, &self.core.image, self.core.tokenizer.pad())?, bad))
     }
-}
-
-fn image_config((size, mode, patch, mean, std): ImageSettings) -> Result<ImageConfig, Error> {
-    ImageConfig::new(size, Mode::find(&mode)?, patch, mean, std)
 }
 
 fn rows(bad: Vec<Bad>, skip: bool) -> PyResult<Vec<BadRow>> {

@@ -2,50 +2,43 @@
 
 use std::path::PathBuf;
 
-use llava_fast_core::image::{
-    self, Batch, DecodeOptions, ImageConfig, Mode, Output, Pixels, Png16, Rgb8, Source, Truncated,
-};
+use llava_fast_core::image::{self, ImageConfig, Mode, Output, Pixels, Rgb8, Source};
 use llava_fast_core::{Error, source};
 use numpy::ndarray::Array3;
-use numpy::{
-    IntoPyArray, PyArray2, PyArray3, PyArrayMethods, PyReadonlyArray3, PyUntypedArrayMethods,
-};
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use numpy::{IntoPyArray, PyArray1, PyArray2, PyArray3, PyArrayMethods};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
-use pyo3::types::PyList;
 
 use crate::arrays::pixel_array;
 use crate::errors::to_python;
+use crate::settings::{Decode, Image};
 
-/// `decode_image(bytes, ...)`: `(H, W, 3)` uint8.
+/// (pixels, squares of each picture, height and width of each)
+type Processed<'py> = (Bound<'py, PyAny>, Bound<'py, PyArray1<i32>>, Bound<'py, PyArray2<i64>>);
+
+/// `decode_image(bytes, options)`: `(H, W, 3)` uint8.
 #[pyfunction]
-#[pyo3(signature = (data, *, truncated="error", png16="clip", exif_rotation=false))]
 pub fn decode_image<'py>(
     py: Python<'py>,
     data: PyBackedBytes,
-    truncated: &str,
-    png16: &str,
-    exif_rotation: bool,
+    options: Decode,
 ) -> PyResult<Bound<'py, PyArray3<u8>>> {
-    let options = options(truncated, png16, exif_rotation)?;
-    to_array(py, py.detach(|| image::decode(&data, &options)).map_err(to_python)?)
+    let decode = || image::decode(&data, &options.options()?);
+    to_array(py, py.detach(decode).map_err(to_python)?)
 }
 
-/// `decode_image_file(path, ...)`: `(H, W, 3)` uint8; an error names the path.
+/// `decode_image_file(path, options)`: `(H, W, 3)` uint8; an error names the path.
 #[pyfunction]
-#[pyo3(signature = (path, *, truncated="error", png16="clip", exif_rotation=false))]
 pub fn decode_image_file<'py>(
     py: Python<'py>,
     path: PathBuf,
-    truncated: &str,
-    png16: &str,
-    exif_rotation: bool,
+    options: Decode,
 ) -> PyResult<Bound<'py, PyArray3<u8>>> {
-    let options = options(truncated, png16, exif_rotation)?;
+    let options = options.options().map_err(to_python)?;
     let read = || {
-        let options = DecodeOptions::default();
-        source::read_image(&path, &options.limits).and_then(|bytes| image::decode(&bytes, &options))
+        let bytes = source::read_image(None, &path, options.limits.file_bytes)?;
+        image::decode(&bytes, &options)
     };
     let named = |error: Error| to_python(error.in_image(&path.to_string_lossy()));
     to_array(py, py.detach(read).map_err(named)?)
@@ -80,6 +73,17 @@ fn to_array(py: Python<'_>, image: Rgb8) -> PyResult<Bound<'_, PyArray3<u8>>> {
     Ok(array.into_pyarray(py))
 }
 
+/// A picture as Python hands it over.
+#[derive(FromPyObject)]
+pub enum Given {
+    /// height, width and as many times three bytes
+    Pixels(usize, usize, PyBackedBytes),
+    /// the bytes of a file
+    Bytes(PyBackedBytes),
+    /// a file by name
+    File(PathBuf),
+}
+
 /// Model input from pictures, a batch at a time.
 #[pyclass(frozen, module = "llava_fast._rust")]
 pub struct ImagePipeline {
@@ -90,62 +94,46 @@ pub struct ImagePipeline {
 #[pymethods]
 impl ImagePipeline {
     #[new]
-    fn new(
-        size: usize,
-        mode: &str,
-        patch_size: usize,
-        mean: [f32; 3],
-        std: [f32; 3],
-        output: &str,
-    ) -> PyResult<Self> {
-        let mode = Mode::find(mode).map_err(to_python)?;
-        let output = match output {
-            "pixel_values" => Output::Values,
-            "pixel_patches" => Output::Patches,
-            other => return Err(unknown("output", other, "pixel_values, pixel_patches")),
-        };
-        let config = ImageConfig::new(size, mode, patch_size, mean, std).map_err(to_python)?;
-        Ok(Self { config, output })
+    fn new(config: Image) -> PyResult<Self> {
+        let output = config.output().map_err(to_python)?;
+        Ok(Self { config: config.config().map_err(to_python)?, output })
     }
 
-    /// Bytes, paths and `(H, W, 3)` uint8 arrays in; the batch and the `(N, 2)` int64 sizes out.
+    /// Bytes, paths and (height, width, bytes) of pixels in; see [`Processed`].
     fn process<'py>(
         &self,
         py: Python<'py>,
-        images: &Bound<'py, PyList>,
+        images: Vec<Given>,
         num_threads: usize,
-    ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyArray2<i64>>)> {
-        let sources = images
-            .iter()
-            .enumerate()
-            .map(|(index, image)| picture(index, &image))
-            .collect::<PyResult<Vec<_>>>()?;
+    ) -> PyResult<Processed<'py>> {
+        let sources =
+            images.into_iter().enumerate().map(|(index, image)| self.source(index, image));
+        let sources = sources.collect::<Result<Vec<_>, _>>().map_err(to_python)?;
         let run = || image::process(&sources, &self.config, self.output, num_threads);
-        let Batch { pixels, sizes } = py.detach(run).map_err(to_python)?;
-        let size_array = sizes.into_flattened().into_pyarray(py).reshape([sources.len(), 2])?;
-        Ok((pixel_array(py, pixels, &self.config)?, size_array))
+        let image::Batch { pixels, squares, sizes } = py.detach(run).map_err(to_python)?;
+        let shape = match pixels {
+            Pixels::Patches(_) => vec![squares.iter().sum()],
+            Pixels::Values(_) if self.config.mode != Mode::AnyRes => vec![squares.len()],
+            Pixels::Values(_) => {
+                vec![squares.len(), squares.iter().copied().max().unwrap_or(0)]
+            }
+        };
+        let squares: Vec<_> = squares.into_iter().map(|count| count as i32).collect();
+        let sizes = sizes.into_flattened().into_pyarray(py).reshape([sources.len(), 2])?;
+        let pixels = pixel_array(py, pixels, shape, &self.config)?;
+        Ok((pixels, squares.into_pyarray(py), sizes))
     }
 }
 
-fn unknown(name: &str, got: &str, expected: &str) -> PyErr {
-    to_python(Error::Argument(format!("{name}: got `{got}`, expected one of {expected}")))
-}
-
-fn picture(index: usize, image: &Bound<'_, PyAny>) -> PyResult<Source<PyBackedBytes>> {
-    if let Ok(path) = image.extract::<PathBuf>() {
-        return Ok(Source::File(path));
+impl ImagePipeline {
+    fn source(&self, index: usize, image: Given) -> Result<Source<PyBackedBytes>, Error> {
+        Ok(match image {
+            Given::File(path) => Source::File(path),
+            Given::Bytes(data) => Source::Bytes(data),
+            Given::Pixels(height, width, data) => {
+                let image = Rgb8::new(width, height, data, &self.config.decode.limits);
+                Source::Pixels(image.map_err(|e| e.in_image(&format!("images[{index}]")))?)
+            }
+        })
     }
-    if let Ok(array) = image.extract::<PyReadonlyArray3<'_, u8>>() {
-        let [height, width, channels] = [0, 1, 2].map(|axis| array.shape()[axis]);
-        if channels == 3 {
-            let pixels = array.as_array().iter().copied().collect();
-            return Ok(Source::Pixels(Rgb8::new(width, height, pixels).map_err(to_python)?));
-        }
-    } else if let Ok(data) = image.extract::<PyBackedBytes>() {
-        return Ok(Source::Bytes(data));
-    }
-    Err(PyTypeError::new_err(format!(
-        "images[{index}]: got {}, expected bytes, a path, a PIL image or an (H, W, 3) uint8 array",
-        image.get_type()
-    )))
 }

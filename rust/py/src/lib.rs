@@ -7,6 +7,7 @@ mod dataset;
 mod doctor;
 mod errors;
 mod image;
+mod settings;
 mod stream;
 mod text;
 
@@ -21,6 +22,8 @@ mod _rust {
     use super::dataset::{Dataset, available_threads};
     #[pymodule_export]
     use super::image::{ImagePipeline, decode_image, decode_image_file, image_size};
+    #[pymodule_export]
+    use super::settings::image_tokens;
     #[pymodule_export]
     use super::stream::{Epoch, Stream};
     #[pymodule_export]

@@ -2,9 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::{
-    DecodeOptions, ImageConfig, Output, Plan, Rgb8, Rows, open, patches_into, values_into,
-};
+use super::fit::Places;
+use super::{Form, ImageConfig, Mode, Output, Pixels, Rgb8, Rows, fit, open, probe};
 use crate::parallel;
 use crate::pool::{Number, Pooled};
 use crate::source::read_image;
@@ -18,25 +17,26 @@ pub enum Source<B> {
     /// a file by name
     File(PathBuf),
     /// already decoded
-    Pixels(Rgb8),
-}
-
-/// Model input of a batch, picture after picture.
-#[derive(Debug)]
-pub enum Pixels {
-    /// of [`values_into`]
-    Values(Pooled<f32>),
-    /// of [`patches_into`]
-    Patches(Pooled<u8>),
+    Pixels(Rgb8<B>),
 }
 
 /// Result of [`process`].
 #[derive(Debug)]
 pub struct Batch {
-    /// model input
+    /// model input, picture after picture
     pub pixels: Pixels,
+    /// squares of each picture; [`Pixels::Values`] have as many for each as the largest, zeros where
+    /// the picture has none
+    pub squares: Vec<usize>,
     /// height and width of each picture as it was in its file
     pub sizes: Vec<[i64; 2]>,
+}
+
+/// What is known of a picture before it is decoded.
+struct Known {
+    /// what was read to learn it
+    file: Option<Vec<u8>>,
+    squares: usize,
 }
 
 /// Reads, decodes and fits pictures with up to `threads` threads.
@@ -49,86 +49,79 @@ pub fn process<B: AsRef<[u8]> + Sync>(
     output: Output,
     threads: usize,
 ) -> Result<Batch> {
-    let count = sources.len();
     match output {
-        Output::Values => {
-            let mut values = buffer(count, config.values_len())?;
-            let write = |image: &mut dyn Rows, out: &mut [f32]| {
-                let plan = Plan::new(image.width(), image.height(), config);
-                values_into(image, &plan, config, out)
-            };
-            let sizes =
-                each(sources, &mut values, config.values_len(), threads, &config.decode, write)?;
-            Ok(Batch { pixels: Pixels::Values(values), sizes })
-        }
-        Output::Patches => {
-            let mut patches = buffer(count, config.patches_len())?;
-            let write = |image: &mut dyn Rows, out: &mut [u8]| {
-                let plan = Plan::new(image.width(), image.height(), config);
-                patches_into(image, &plan, config, out)
-            };
-            let sizes =
-                each(sources, &mut patches, config.patches_len(), threads, &config.decode, write)?;
-            Ok(Batch { pixels: Pixels::Patches(patches), sizes })
-        }
+        Output::Values => all::<B, f32>(sources, config, output, threads),
+        Output::Patches => all::<B, u8>(sources, config, output, threads),
     }
 }
 
-/// A buffer for `count` pictures of `size` numbers each.
-///
-/// # Errors
-/// `Argument` if there is no memory.
-pub(crate) fn buffer<T: Number>(count: usize, size: usize) -> Result<Pooled<T>> {
-    count.checked_mul(size).and_then(Pooled::take).ok_or_else(|| {
-        Error::Argument(format!("no memory for the {count} pictures of a batch; make it smaller"))
-    })
-}
-
-/// Calls `write` for each picture with its own part of `out`; the sizes come back.
-fn each<B: AsRef<[u8]> + Sync, T: Send>(
+fn all<B: AsRef<[u8]> + Sync, T: Form>(
     sources: &[Source<B>],
-    out: &mut [T],
-    length: usize,
+    config: &ImageConfig,
+    output: Output,
     threads: usize,
-    options: &DecodeOptions,
-    write: impl Fn(&mut dyn Rows, &mut [T]) -> Result<()> + Sync,
-) -> Result<Vec<[i64; 2]>> {
-    let items = sources.iter().zip(out.chunks_exact_mut(length)).enumerate().collect();
-    let sizes = parallel::map(items, threads, |(index, (source, slot))| {
-        one(source, slot, options, &write).map_err(|error| named(error, source, index))
+) -> Result<Batch> {
+    let numbered: Vec<_> = sources.iter().enumerate().collect();
+    let known = parallel::map(numbered, threads, |(index, source)| {
+        source.look(config).map_err(|error| source.named(error, index))
     });
-    sizes.into_iter().collect()
+    let known = known.into_iter().collect::<Result<Vec<_>>>()?;
+    let squares: Vec<_> = known.iter().map(|known| known.squares).collect();
+    let places = Places::new::<T>(&squares, output, config);
+    let mut buffer = places.buffer()?;
+    let parts = places.split(&mut buffer);
+    let items = sources.iter().zip(known).zip(parts).enumerate().collect();
+    let sizes = parallel::map(items, threads, |(index, ((source, known), part))| {
+        source.write(known.file, config, part).map_err(|e| source.named(e, index))
+    });
+    let sizes = sizes.into_iter().collect::<Result<_>>()?;
+    Ok(Batch { pixels: T::pixels(buffer), squares, sizes })
 }
 
-fn one<B: AsRef<[u8]>, T>(
-    source: &Source<B>,
-    slot: &mut [T],
-    options: &DecodeOptions,
-    write: impl Fn(&mut dyn Rows, &mut [T]) -> Result<()>,
-) -> Result<[i64; 2]> {
-    let mut opened;
-    let mut pixels;
-    let image: &mut dyn Rows = match source {
-        Source::Pixels(image) => {
-            pixels = image;
-            &mut pixels
+impl<B: AsRef<[u8]>> Source<B> {
+    /// Only a picture that may become several squares is looked at.
+    fn look(&self, config: &ImageConfig) -> Result<Known> {
+        if config.mode != Mode::AnyRes {
+            return Ok(Known { file: None, squares: 1 });
         }
-        Source::Bytes(bytes) => {
-            opened = open(bytes.as_ref(), options)?;
-            &mut opened
-        }
-        Source::File(path) => {
-            opened = open(&read_image(path, &options.limits)?, options)?;
-            &mut opened
-        }
-    };
-    write(image, slot)?;
-    Ok([image.height() as i64, image.width() as i64])
-}
-
-fn named<B>(error: Error, source: &Source<B>, index: usize) -> Error {
-    match source {
-        Source::File(path) => error.in_image(&path.to_string_lossy()),
-        Source::Bytes(_) | Source::Pixels(_) => error.in_image(&format!("images[{index}]")),
+        let mut file = None;
+        let (width, height) = match self {
+            Self::Pixels(image) => (image.width, image.height),
+            Self::Bytes(bytes) => probe(bytes.as_ref(), &config.decode)?,
+            Self::File(path) => probe(file.insert(read(path, config)?), &config.decode)?,
+        };
+        Ok(Known { file, squares: config.squares(width, height) })
     }
+
+    /// Height and width of the picture that was written. `file`: its bytes where they are known.
+    fn write<T: Form>(
+        &self,
+        file: Option<Vec<u8>>,
+        config: &ImageConfig,
+        out: &mut [T],
+    ) -> Result<[i64; 2]> {
+        let mut written = |image: &mut dyn Rows| {
+            fit(image, config, out)?;
+            Ok([image.height() as i64, image.width() as i64])
+        };
+        match self {
+            Self::Pixels(image) => written(&mut { image }),
+            Self::Bytes(bytes) => written(&mut open(bytes.as_ref(), &config.decode)?),
+            Self::File(path) => {
+                let bytes = file.map_or_else(|| read(path, config), Ok)?;
+                written(&mut open(&bytes, &config.decode)?)
+            }
+        }
+    }
+
+    fn named(&self, error: Error, index: usize) -> Error {
+        match self {
+            Self::File(path) => error.in_image(&path.to_string_lossy()),
+            Self::Bytes(_) | Self::Pixels(_) => error.in_image(&format!("images[{index}]")),
+        }
+    }
+}
+
+fn read(path: &Path, config: &ImageConfig) -> Result<Vec<u8>> {
+    read_image(None, path, config.decode.limits.file_bytes)
 }

@@ -1,6 +1,6 @@
 //! How a picture becomes model input.
 
-use super::DecodeOptions;
+use super::{DecodeOptions, GridRule, Grids};
 use crate::{Error, Result};
 
 /// How a picture is fitted into the square.
@@ -10,6 +10,10 @@ pub enum Mode {
     Crop,
     /// centred on a square of the mean colour, then scaled
     Pad,
+    /// scaled to the square, whatever its shape
+    Stretch,
+    /// the whole of it as with `Stretch`, and on a larger black canvas that is cut into squares
+    AnyRes,
 }
 
 impl Mode {
@@ -18,29 +22,23 @@ impl Mode {
     /// # Errors
     /// [`Error::Argument`] naming the known ones.
     pub fn find(name: &str) -> Result<Self> {
-        let known = [Self::Crop, Self::Pad].into_iter().find(|mode| mode.name() == name);
-        known.ok_or_else(|| {
-            Error::Argument(format!("mode: got `{name}`, expected one of crop, pad"))
+        let all = [Self::Crop, Self::Pad, Self::Stretch, Self::AnyRes];
+        all.into_iter().find(|mode| mode.name() == name).ok_or_else(|| {
+            let known = all.map(Self::name).join(", ");
+            Error::Argument(format!("mode: got `{name}`, expected one of {known}"))
         })
     }
 
-    /// `crop` or `pad`.
+    /// `crop`, `pad`, `stretch` or `anyres`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Crop => "crop",
             Self::Pad => "pad",
+            Self::Stretch => "stretch",
+            Self::AnyRes => "anyres",
         }
     }
-}
-
-/// In which form the pixels are handed out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Output {
-    /// normalised float32, channel, row, column
-    Values,
-    /// raw bytes, patch by patch
-    Patches,
 }
 
 /// Settings of the image path; made by [`ImageConfig::new`], which checks them.
@@ -56,6 +54,8 @@ pub struct ImageConfig {
     pub mean: [f32; 3],
     /// per channel, of values in 0..1
     pub std: [f32; 3],
+    /// canvases of [`Mode::AnyRes`]
+    pub grids: Grids,
     /// how files become pixels
     pub decode: DecodeOptions,
 }
@@ -85,16 +85,37 @@ impl ImageConfig {
         if !std.iter().all(|s| s.is_finite() && *s > 0.0) {
             return wrong(format!("std: got {std:?}, expected positive numbers"));
         }
-        Ok(Self { size, mode, patch_size, mean, std, decode: DecodeOptions::default() })
+        let grids = Grids::new(None, GridRule::Llava, size)?;
+        Ok(Self { size, mode, patch_size, mean, std, grids, decode: DecodeOptions::default() })
     }
 
-    /// Image tokens per picture: patches of the grid, without the class token.
+    /// Patches of a square, without the class token.
     #[must_use]
-    pub fn image_tokens(&self) -> usize {
+    pub fn patches(&self) -> usize {
         (self.size / self.patch_size).pow(2)
     }
 
-    /// Floats per picture in [`Output::Values`].
+    /// Squares that a picture of that size is handed out as.
+    #[must_use]
+    pub fn squares(&self, width: usize, height: usize) -> usize {
+        if self.mode != Mode::AnyRes {
+            return 1;
+        }
+        let (wide, high) = self.grids.canvas((width, height));
+        1 + (wide / self.size) * (high / self.size)
+    }
+
+    /// Tokens that a picture of that size takes in a conversation.
+    #[must_use]
+    pub fn image_tokens(&self, width: usize, height: usize) -> usize {
+        if self.mode != Mode::AnyRes {
+            return self.patches();
+        }
+        let grid = self.size / self.patch_size;
+        self.patches() + self.grids.tokens((width, height), self.size, grid)
+    }
+
+    /// Floats per square in [`Output::Values`].
     #[must_use]
     pub fn values_len(&self) -> usize {
         3 * self.size * self.size
@@ -106,10 +127,10 @@ impl ImageConfig {
         (3 * self.patch_size * self.patch_size).next_multiple_of(64)
     }
 
-    /// Bytes per picture in [`Output::Patches`].
+    /// Bytes per square in [`Output::Patches`].
     #[must_use]
     pub fn patches_len(&self) -> usize {
-        self.image_tokens() * self.patch_row()
+        self.patches() * self.patch_row()
     }
 
     /// The colour round a padded picture: `int(255 * mean)`, as the original's `expand2square` does.
@@ -130,8 +151,11 @@ mod tests {
     #[test]
     fn sizes_of_the_clip_settings() {
         let config = ImageConfig::new(336, Mode::Pad, 14, MEAN, [0.26; 3]).expect("valid");
-        assert_eq!((config.image_tokens(), config.patch_row()), (576, 640));
+        assert_eq!((config.image_tokens(640, 480), config.patch_row()), (576, 640));
         assert_eq!(config.pad_colour(), [122, 116, 104]);
+        assert_eq!((config.patches(), config.squares(640, 480)), (576, 1));
+        let config = ImageConfig { mode: Mode::AnyRes, ..config };
+        assert_eq!((config.image_tokens(640, 480), config.squares(640, 480)), (2340, 5));
     }
 
     #[test]

@@ -110,7 +110,7 @@ pub fn open(bytes: &[u8], options: &DecodeOptions) -> Result<Picture> {
 }
 
 fn opened(bytes: &[u8], options: &DecodeOptions) -> Result<Picture> {
-    let format = format_of(bytes)?;
+    let format = format_of(bytes, &options.limits)?;
     let picture = (format.open)(bytes, options)?;
     match orientation(format, bytes, options) {
         1 => Ok(picture),
@@ -123,20 +123,42 @@ fn opened(bytes: &[u8], options: &DecodeOptions) -> Result<Picture> {
 /// # Errors
 /// As [`decode`], as far as the headers tell.
 pub fn probe(bytes: &[u8], options: &DecodeOptions) -> Result<(usize, usize)> {
-    let format = format_of(bytes)?;
+    let format = format_of(bytes, &options.limits)?;
     guarded(|| {
         let size = (format.size)(bytes, &options.limits)?;
         Ok(turned_size(size, orientation(format, bytes, options)))
     })
 }
 
-fn decoder_of(bytes: &[u8]) -> Result<Decoder> {
-    if bytes.starts_with(b"\xff\xd8\xff") {
-        Ok(|bytes, options| jpeg::open(bytes, options)?.into_rgb())
-    } else if bytes.starts_with(PNG_MAGIC) {
-        Ok(png::decode)
-    } else {
-        Err(not_decoded(bytes))
+fn orientation(format: &Format, bytes: &[u8], options: &DecodeOptions) -> u8 {
+    if !options.exif_rotation {
+        return 1;
+    }
+    (format.metadata)(bytes).orientation()
+}
+
+fn no_metadata(_: &[u8]) -> Metadata {
+    Metadata::default()
+}
+
+/// Whether one of the two starts with the other.
+fn agree(bytes: &[u8], magic: &[u8]) -> bool {
+    bytes.iter().zip(magic).all(|(byte, expected)| byte == expected)
+}
+
+fn format_of(bytes: &[u8], limits: &Limits) -> Result<&'static Format> {
+    if bytes.len() > limits.file_bytes {
+        let most = limits.file_bytes;
+        return Err(ImageFault::Refused(format!("the file is larger than {most} bytes")).into());
+    }
+    let format = FORMATS.iter().find(|format| (format.starts)(bytes));
+    match format {
+        Some(format) if bytes.len() >= format.magic => Ok(format),
+        Some(Format { name: format, .. }) if !bytes.is_empty() => {
+            let detail = format!("only {} bytes", bytes.len());
+            Err(ImageFault::Truncated { format, detail }.into())
+        }
+        _ => Err(not_decoded(bytes)),
     }
 }
 

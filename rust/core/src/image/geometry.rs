@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::anyres::fitted;
 use super::{ImageConfig, Mode};
 use crate::{Error, Result};
 
@@ -47,13 +48,35 @@ pub struct Canvas {
 }
 
 impl Plan {
-    /// The plan of a `width` x `height` picture under a configuration.
-    #[must_use]
-    pub fn new(width: usize, height: usize, config: &ImageConfig) -> Self {
-        match config.mode {
-            Mode::Crop => Self::crop(width, height, config.size),
-            Mode::Pad => Self::pad(width, height, config.size, config.pad_colour()),
-        }
+    /// The plans of a `width` x `height` picture under a configuration; their squares come one after
+    /// the other, [`ImageConfig::squares`] in all.
+    ///
+    /// # Errors
+    /// None that a configuration could cause.
+    pub fn all(width: usize, height: usize, config: &ImageConfig) -> Result<Vec<Self>> {
+        let size = config.size;
+        Ok(match config.mode {
+            Mode::Crop => vec![Self::crop(width, height, size)],
+            Mode::Pad => vec![Self::pad(width, height, size, config.pad_colour())],
+            Mode::Stretch => vec![Self::stretch(width, height, size, size)],
+            Mode::AnyRes => {
+                let canvas = config.grids.canvas((width, height));
+                let whole = Self::stretch(width, height, size, size);
+                vec![whole, Self::centred(width, height, canvas)?]
+            }
+        })
+    }
+
+    /// As large as it fits on a black canvas, in its middle.
+    fn centred(width: usize, height: usize, canvas: (usize, usize)) -> Result<Self> {
+        let (wide, high) = fitted((width, height), canvas);
+        Self::stretch(width, height, wide, high).on(Canvas {
+            width: canvas.0,
+            height: canvas.1,
+            left: (canvas.0 - wide) / 2,
+            top: (canvas.1 - high) / 2,
+            colour: [0; 3],
+        })
     }
 
     /// The shortest side becomes `size`, of the other the middle `size` are kept.

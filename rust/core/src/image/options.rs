@@ -1,5 +1,7 @@
 //! What a caller may choose about decoding.
 
+use crate::{Error, Result};
+
 /// What becomes of a picture whose file ends too early.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Truncated {
@@ -10,6 +12,20 @@ pub enum Truncated {
     Fill,
 }
 
+impl Truncated {
+    /// `error` or `fill`.
+    ///
+    /// # Errors
+    /// `Argument` for another name.
+    pub fn find(name: &str) -> Result<Self> {
+        match name {
+            "error" => Ok(Self::Error),
+            "fill" => Ok(Self::Fill),
+            _ => Err(unknown("truncated", name, "error, fill")),
+        }
+    }
+}
+
 /// What becomes of the 16-bit samples of a gray PNG.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Png16 {
@@ -18,6 +34,24 @@ pub enum Png16 {
     Clip,
     /// the high byte
     Scale,
+}
+
+impl Png16 {
+    /// `clip` or `scale`.
+    ///
+    /// # Errors
+    /// `Argument` for another name.
+    pub fn find(name: &str) -> Result<Self> {
+        match name {
+            "clip" => Ok(Self::Clip),
+            "scale" => Ok(Self::Scale),
+            _ => Err(unknown("png16", name, "clip, scale")),
+        }
+    }
+}
+
+fn unknown(option: &str, name: &str, known: &str) -> Error {
+    Error::Argument(format!("{option}: got `{name}`, expected one of {known}"))
 }
 
 /// What a file may ask for; checked from its header, before anything of that size is allocated.

@@ -17,7 +17,7 @@ pub trait Rows {
     fn write_row(&mut self, y: usize, out: &mut [u8]);
 }
 
-impl Rows for &Rgb8 {
+impl<B: AsRef<[u8]>> Rows for &Rgb8<B> {
     fn width(&self) -> usize {
         self.width
     }
@@ -27,7 +27,7 @@ impl Rows for &Rgb8 {
     }
 
     fn write_row(&mut self, y: usize, out: &mut [u8]) {
-        out.copy_from_slice(&self.pixels[y * self.width * 3..][..self.width * 3]);
+        out.copy_from_slice(&self.pixels.as_ref()[y * self.width * 3..][..self.width * 3]);
     }
 }
 

@@ -1,0 +1,152 @@
+//! A picture to all its squares, in either form.
+
+use super::{ImageConfig, Plan, Rows, patches_into, values_into};
+use crate::pool::{Buffer, Number};
+use crate::{Error, Result};
+
+/// In which form the pixels are handed out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// normalised float32, channel, row, column
+    Values,
+    /// raw bytes, patch by patch
+    Patches,
+}
+
+/// Squares of pictures, one after the other.
+#[derive(Debug)]
+pub enum Pixels {
+    /// of [`values_into`]
+    Values(Buffer<f32>),
+    /// of [`patches_into`]
+    Patches(Buffer<u8>),
+}
+
+/// The number that a form consists of, and how a plan is written in it.
+pub trait Form: Number {
+    /// numbers per square
+    fn square(config: &ImageConfig) -> usize;
+
+    /// Writes all numbers of all squares of a plan.
+    ///
+    /// # Errors
+    /// As [`values_into`].
+    fn write(
+        source: &mut dyn Rows,
+        plan: &Plan,
+        config: &ImageConfig,
+        out: &mut [Self],
+    ) -> Result<()>;
+
+    /// The buffer under the name of its form.
+    fn pixels(buffer: Buffer<Self>) -> Pixels;
+}
+
+impl Form for f32 {
+    fn square(config: &ImageConfig) -> usize {
+        config.values_len()
+    }
+
+    fn write(
+        source: &mut dyn Rows,
+        plan: &Plan,
+        config: &ImageConfig,
+        out: &mut [Self],
+    ) -> Result<()> {
+        values_into(source, plan, config, out)
+    }
+
+    fn pixels(buffer: Buffer<Self>) -> Pixels {
+        Pixels::Values(buffer)
+    }
+}
+
+impl Form for u8 {
+    fn square(config: &ImageConfig) -> usize {
+        config.patches_len()
+    }
+
+    fn write(
+        source: &mut dyn Rows,
+        plan: &Plan,
+        config: &ImageConfig,
+        out: &mut [Self],
+    ) -> Result<()> {
+        patches_into(source, plan, config, out)
+    }
+
+    fn pixels(buffer: Buffer<Self>) -> Pixels {
+        Pixels::Patches(buffer)
+    }
+}
+
+/// Writes the squares of a picture to the start of `out`, and zeros behind them.
+///
+/// # Errors
+/// `Argument` if they do not fit in; `Refused` if memory runs out.
+pub fn fit<T: Form>(source: &mut dyn Rows, config: &ImageConfig, out: &mut [T]) -> Result<()> {
+    let mut rest = out;
+    for plan in Plan::all(source.width(), source.height(), config)? {
+        let length = plan.tiles(config.size)? * T::square(config);
+        let Some((squares, behind)) = rest.split_at_mut_checked(length) else {
+            return Err(Error::Argument("output buffer: too short for the picture".into()));
+        };
+        T::write(source, &plan, config, squares)?;
+        rest = behind;
+    }
+    rest.fill(T::default());
+    Ok(())
+}
+
+/// How the squares of several pictures lie in one buffer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Places {
+    /// numbers of each picture
+    lengths: Vec<usize>,
+}
+
+impl Places {
+    /// For pictures of so many squares. [`Output::Values`] give every picture the room of the largest,
+    /// as transformers do.
+    #[must_use]
+    pub fn new<T: Form>(squares: &[usize], output: Output, config: &ImageConfig) -> Self {
+        let most = squares.iter().copied().max().unwrap_or(0);
+        let room = |squares: &usize| match output {
+            Output::Values => most,
+            Output::Patches => *squares,
+        };
+        Self { lengths: squares.iter().map(|count| room(count) * T::square(config)).collect() }
+    }
+
+    /// A buffer for all of them.
+    ///
+    /// # Errors
+    /// `Argument` if there is no memory for it.
+    pub fn buffer<T: Form>(&self) -> Result<Buffer<T>> {
+        Buffer::take(self.lengths.iter().fold(0, |sum, length| sum.saturating_add(*length)))
+    }
+
+    /// The part of each picture.
+    pub fn split<'a, T>(&self, buffer: &'a mut [T]) -> Vec<&'a mut [T]> {
+        let mut rest = buffer;
+        let parts = self.lengths.iter().map(|length| {
+            let (part, behind) = std::mem::take(&mut rest).split_at_mut(*length);
+            rest = behind;
+            part
+        });
+        parts.collect()
+    }
+
+    /// Moves the parts that `keep` names to the front, in order, and cuts off what is behind them.
+    pub fn compact<T: Number>(&self, buffer: &mut Buffer<T>, keep: impl Iterator<Item = bool>) {
+        let (mut start, mut kept) = (0, 0);
+        for (length, keep) in self.lengths.iter().zip(keep) {
+            if keep {
+                buffer.copy_within(start..start + length, kept);
+                kept += length;
+            }
+            start += length;
+        }
+        buffer.truncate(kept);
+    }
+}

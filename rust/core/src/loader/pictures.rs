@@ -1,0 +1,98 @@
+//! The pictures of a batch.
+
+use super::{Batch, Dataset};
+use crate::error::Result;
+use crate::image::{Form, Mode, Output, Pixels, Places, fit, open, probe};
+use crate::parallel;
+use crate::source::read_image;
+
+/// A picture of a record, as far as its tokens are concerned.
+pub struct Picture {
+    path: String,
+    /// tokens that it takes
+    pub(super) tokens: usize,
+    squares: usize,
+    /// what was read to learn that
+    file: Option<Vec<u8>>,
+    /// height and width in its file, where that was read
+    size: [i64; 2],
+}
+
+/// A picture to load, and the document that wants it.
+pub(super) type Wanted = (usize, Picture);
+
+impl Dataset {
+    /// Reads a picture's header where it decides how many tokens there are.
+    pub(super) fn look(&self, path: String) -> Result<Picture> {
+        let tokens = self.image.patches();
+        let picture = Picture { path, tokens, squares: 1, file: None, size: [0; 2] };
+        if self.image.mode != Mode::AnyRes {
+            return Ok(picture);
+        }
+        let look = |path: &str| {
+            let file = self.read(path)?;
+            let (width, height) = probe(&file, &self.image.decode)?;
+            Ok((file, width, height))
+        };
+        let (file, width, height) =
+            look(&picture.path).map_err(|error: crate::Error| error.in_image(&picture.path))?;
+        Ok(Picture {
+            tokens: self.image.image_tokens(width, height),
+            squares: self.image.squares(width, height),
+            file: Some(file),
+            size: [height as i64, width as i64],
+            ..picture
+        })
+    }
+
+    /// Loads pictures into one buffer; a document that misses one becomes a hole and takes its other
+    /// pictures out of the buffer.
+    pub(super) fn pictures<T: Form>(
+        &self,
+        batch: &mut Batch,
+        wanted: &[Wanted],
+        output: Output,
+        threads: usize,
+    ) -> Result<Pixels> {
+        let squares: Vec<_> = wanted.iter().map(|(_, picture)| picture.squares).collect();
+        let places = Places::new::<T>(&squares, output, &self.image);
+        let mut buffer = places.buffer::<T>()?;
+        let items = wanted.iter().zip(places.split(&mut buffer)).collect();
+        let loaded = parallel::map(items, threads, |((_, picture), part): (&Wanted, &mut [T])| {
+            self.load(picture, part).map_err(|error| error.in_image(&picture.path))
+        });
+        let mut broken = vec![false; batch.documents.len()];
+        for ((document, _), result) in wanted.iter().zip(loaded) {
+            if let Err(error) = result
+                && !std::mem::replace(&mut broken[*document], true)
+            {
+                self.dig(batch, *document, error);
+            }
+        }
+        if broken.contains(&true) {
+            places.compact(&mut buffer, wanted.iter().map(|(document, _)| !broken[*document]));
+        }
+        if self.image.mode == Mode::AnyRes {
+            let kept = wanted.iter().filter(|(document, _)| !broken[*document]);
+            let shapes = kept.map(|(_, picture)| (picture.squares as i32, picture.size));
+            (batch.squares, batch.sizes) = shapes.unzip();
+        }
+        Ok(T::pixels(buffer))
+    }
+
+    fn read(&self, path: &str) -> Result<Vec<u8>> {
+        read_image(self.root.as_deref(), path, self.image.decode.limits.file_bytes)
+    }
+
+    fn load<T: Form>(&self, picture: &Picture, part: &mut [T]) -> Result<()> {
+        let read;
+        let bytes = match &picture.file {
+            Some(file) => file,
+            None => {
+                read = self.read(&picture.path)?;
+                &read
+            }
+        };
+        fit(&mut open(bytes, &self.image.decode)?, &self.image, part)
+    }
+}
