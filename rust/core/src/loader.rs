@@ -6,6 +6,7 @@ mod pictures;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::cache::PixelCache;
 use crate::conversation::{Sample, Template, Tokenizer, encode};
 use crate::counter::fold;
 use crate::error::{Error, Result};
@@ -29,6 +30,8 @@ pub struct Dataset {
     pub image: ImageConfig,
     /// where the pictures are
     pub images: Images,
+    /// where prepared pictures are kept
+    pub cache: Option<PixelCache>,
     /// longest document in tokens
     pub max_length: usize,
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use llava_fast_core::cache::PixelCache;
 use llava_fast_core::image::Output;
 use llava_fast_core::loader::{Bad, Dataset as Core};
 use llava_fast_core::{Records, conversation, parallel};
@@ -30,7 +31,7 @@ pub struct Dataset {
 #[pymethods]
 impl Dataset {
     #[new]
-    #[pyo3(signature = (path, text, *, images, follow_links, tokenizer, template, image, max_length))]
+    #[pyo3(signature = (path, text, *, images, follow_links, tokenizer, template, image, max_length, cache))]
     #[allow(clippy::too_many_arguments, reason = "keyword arguments in Python")]
     fn new(
         py: Python<'_>,
@@ -42,6 +43,7 @@ impl Dataset {
         template: &str,
         image: Image,
         max_length: usize,
+        cache: Option<(PathBuf, u64)>,
     ) -> PyResult<Self> {
         let tokenizer = Arc::clone(&tokenizer.core);
         let build = || {
@@ -51,7 +53,13 @@ impl Dataset {
             };
             let template = conversation::find(template)?;
             let image = image.config()?;
-            Ok(Core { records, tokenizer, template, image, root, max_length })
+            let images = match images {
+                None => Images::anywhere(),
+                Some(path) => Images::open(&path, follow_links)?,
+            };
+            let cache =
+                cache.map(|(folder, bytes)| PixelCache::open(&folder, bytes)).transpose()?;
+            Ok(Core { records, tokenizer, template, image, images, cache, max_length })
         };
         Ok(Self { core: py.detach(build).map_err(to_python)? })
     }

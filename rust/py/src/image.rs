@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use llava_fast_core::cache::{PixelCache, Stats};
 use llava_fast_core::image::{self, ImageConfig, Mode, Output, Pixels, Rgb8, Source};
 use llava_fast_core::{Error, source};
 use numpy::ndarray::Array3;
@@ -89,14 +90,27 @@ pub enum Given {
 pub struct ImagePipeline {
     config: ImageConfig,
     output: Output,
+    cache: Option<PixelCache>,
 }
 
 #[pymethods]
 impl ImagePipeline {
     #[new]
-    fn new(config: Image) -> PyResult<Self> {
+    #[pyo3(signature = (config, cache=None))]
+    fn new(config: Image, cache: Option<(PathBuf, u64)>) -> PyResult<Self> {
         let output = config.output().map_err(to_python)?;
-        Ok(Self { config: config.config().map_err(to_python)?, output })
+        let cache = cache.map(|(folder, bytes)| PixelCache::open(&folder, bytes)).transpose();
+        let cache = cache.map_err(to_python)?;
+        Ok(Self { config: config.config().map_err(to_python)?, output, cache })
+    }
+
+    /// Hits, misses, damaged, written and unwritten records of the cache, by name; empty without one.
+    fn cache_stats(&self) -> Vec<(&'static str, u64)> {
+        self.cache.as_ref().map_or_else(Vec::new, |cache| {
+            let Stats { hits, misses, damaged, written, unwritten } = cache.stats();
+            let counts = [hits, misses, damaged, written, unwritten];
+            ["hits", "misses", "damaged", "written", "unwritten"].into_iter().zip(counts).collect()
+        })
     }
 
     /// Bytes, paths and (height, width, bytes) of pixels in; see [`Processed`].
@@ -109,7 +123,10 @@ impl ImagePipeline {
         let sources =
             images.into_iter().enumerate().map(|(index, image)| self.source(index, image));
         let sources = sources.collect::<Result<Vec<_>, _>>().map_err(to_python)?;
-        let run = || image::process(&sources, &self.config, self.output, num_threads);
+        let run = || {
+            let cache = self.cache.as_ref();
+            image::process(&sources, &self.config, self.output, num_threads, cache)
+        };
         let image::Batch { pixels, squares, sizes } = py.detach(run).map_err(to_python)?;
         let shape = match pixels {
             Pixels::Patches(_) => vec![squares.iter().sum()],

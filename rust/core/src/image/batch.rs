@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use super::fit::Places;
-use super::{Form, ImageConfig, Mode, Output, Pixels, Rgb8, Rows, fit, open, probe};
+use super::{Cached, Form, ImageConfig, Mode, Output, Pixels, Rgb8, fit, fit_file, probe};
+use crate::cache::PixelCache;
 use crate::parallel;
 use crate::pool::{Number, Pooled};
 use crate::source::read_image;
@@ -39,7 +40,8 @@ struct Known {
     squares: usize,
 }
 
-/// Reads, decodes and fits pictures with up to `threads` threads.
+/// Reads, decodes and fits pictures with up to `threads` threads. What comes as a file is looked for
+/// in `cache` first, and kept there.
 ///
 /// # Errors
 /// That of the first bad picture in list order, naming its file or its place in the list.
@@ -48,10 +50,12 @@ pub fn process<B: AsRef<[u8]> + Sync>(
     config: &ImageConfig,
     output: Output,
     threads: usize,
+    cache: Option<&PixelCache>,
 ) -> Result<Batch> {
+    let cached = cache.map(|cache| Cached::new(cache, config));
     match output {
-        Output::Values => all::<B, f32>(sources, config, output, threads),
-        Output::Patches => all::<B, u8>(sources, config, output, threads),
+        Output::Values => all::<B, f32>(sources, config, output, threads, cached),
+        Output::Patches => all::<B, u8>(sources, config, output, threads, cached),
     }
 }
 
@@ -60,6 +64,7 @@ fn all<B: AsRef<[u8]> + Sync, T: Form>(
     config: &ImageConfig,
     output: Output,
     threads: usize,
+    cached: Option<Cached<'_>>,
 ) -> Result<Batch> {
     let numbered: Vec<_> = sources.iter().enumerate().collect();
     let known = parallel::map(numbered, threads, |(index, source)| {
@@ -72,7 +77,7 @@ fn all<B: AsRef<[u8]> + Sync, T: Form>(
     let parts = places.split(&mut buffer);
     let items = sources.iter().zip(known).zip(parts).enumerate().collect();
     let sizes = parallel::map(items, threads, |(index, ((source, known), part))| {
-        source.write(known.file, config, part).map_err(|e| source.named(e, index))
+        source.write(known, config, cached, part).map_err(|e| source.named(e, index))
     });
     let sizes = sizes.into_iter().collect::<Result<_>>()?;
     Ok(Batch { pixels: T::pixels(buffer), squares, sizes })
@@ -93,23 +98,23 @@ impl<B: AsRef<[u8]>> Source<B> {
         Ok(Known { file, squares: config.squares(width, height) })
     }
 
-    /// Height and width of the picture that was written. `file`: its bytes where they are known.
+    /// Height and width of the picture that was written.
     fn write<T: Form>(
         &self,
-        file: Option<Vec<u8>>,
+        known: Known,
         config: &ImageConfig,
+        cached: Option<Cached<'_>>,
         out: &mut [T],
     ) -> Result<[i64; 2]> {
-        let mut written = |image: &mut dyn Rows| {
-            fit(image, config, out)?;
-            Ok([image.height() as i64, image.width() as i64])
-        };
         match self {
-            Self::Pixels(image) => written(&mut { image }),
-            Self::Bytes(bytes) => written(&mut open(bytes.as_ref(), &config.decode)?),
+            Self::Pixels(image) => {
+                fit(&mut { image }, config, out)?;
+                Ok([image.height as i64, image.width as i64])
+            }
+            Self::Bytes(bytes) => fit_file(bytes.as_ref(), config, known.squares, cached, out),
             Self::File(path) => {
-                let bytes = file.map_or_else(|| read(path, config), Ok)?;
-                written(&mut open(&bytes, &config.decode)?)
+                let bytes = known.file.map_or_else(|| read(path, config), Ok)?;
+                fit_file(&bytes, config, known.squares, cached, out)
             }
         }
     }

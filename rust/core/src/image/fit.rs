@@ -1,6 +1,8 @@
 //! A picture to all its squares, in either form.
 
-use super::{ImageConfig, Plan, Rows, patches_into, values_into};
+use super::{
+    ImageConfig, Plan, Rows, patches_from_planes, patches_into, values_from_planes, values_into,
+};
 use crate::pool::{Buffer, Number};
 use crate::{Error, Result};
 
@@ -38,6 +40,12 @@ pub trait Form: Number {
         out: &mut [Self],
     ) -> Result<()>;
 
+    /// Writes the same from what [`planes_into`](super::planes_into) wrote for the squares.
+    ///
+    /// # Errors
+    /// `Argument` if the lengths do not belong together.
+    fn from_planes(planes: &[u8], config: &ImageConfig, out: &mut [Self]) -> Result<()>;
+
     /// The buffer under the name of its form.
     fn pixels(buffer: Buffer<Self>) -> Pixels;
 }
@@ -54,6 +62,10 @@ impl Form for f32 {
         out: &mut [Self],
     ) -> Result<()> {
         values_into(source, plan, config, out)
+    }
+
+    fn from_planes(planes: &[u8], config: &ImageConfig, out: &mut [Self]) -> Result<()> {
+        values_from_planes(planes, config, out)
     }
 
     fn pixels(buffer: Buffer<Self>) -> Pixels {
@@ -75,6 +87,10 @@ impl Form for u8 {
         patches_into(source, plan, config, out)
     }
 
+    fn from_planes(planes: &[u8], config: &ImageConfig, out: &mut [Self]) -> Result<()> {
+        patches_from_planes(planes, config, out)
+    }
+
     fn pixels(buffer: Buffer<Self>) -> Pixels {
         Pixels::Patches(buffer)
     }
@@ -85,13 +101,24 @@ impl Form for u8 {
 /// # Errors
 /// `Argument` if they do not fit in; `Refused` if memory runs out.
 pub fn fit<T: Form>(source: &mut dyn Rows, config: &ImageConfig, out: &mut [T]) -> Result<()> {
+    each_plan(source, config, T::square(config), out, T::write)
+}
+
+/// [`fit`] for any form: `square` numbers per square, written by `write`.
+pub(super) fn each_plan<T: Number>(
+    source: &mut dyn Rows,
+    config: &ImageConfig,
+    square: usize,
+    out: &mut [T],
+    write: fn(&mut dyn Rows, &Plan, &ImageConfig, &mut [T]) -> Result<()>,
+) -> Result<()> {
     let mut rest = out;
     for plan in Plan::all(source.width(), source.height(), config)? {
-        let length = plan.tiles(config.size)? * T::square(config);
+        let length = plan.tiles(config.size)? * square;
         let Some((squares, behind)) = rest.split_at_mut_checked(length) else {
             return Err(Error::Argument("output buffer: too short for the picture".into()));
         };
-        T::write(source, &plan, config, squares)?;
+        write(source, &plan, config, squares)?;
         rest = behind;
     }
     rest.fill(T::default());

@@ -4,6 +4,7 @@
 mod anyres;
 mod batch;
 mod bmp;
+mod cached;
 mod config;
 mod decode;
 mod exif;
@@ -14,6 +15,7 @@ mod groups;
 mod guard;
 mod jpeg;
 mod limits;
+mod normalise;
 mod options;
 mod output;
 mod png;
@@ -27,6 +29,7 @@ mod webp;
 
 pub use anyres::{GridRule, Grids};
 pub use batch::{Batch, Source, process};
+pub(crate) use cached::{Cached, fit_file};
 pub use config::{ImageConfig, Mode};
 pub use decode::{decode, open, probe};
 pub use fit::{Form, Output, Pixels, Places, fit};

@@ -2,6 +2,7 @@
 
 use super::geometry::{Canvas, Plan};
 use super::limits::allocate;
+use super::normalise::Normaliser;
 use super::resize::resize_rows;
 use super::simd::Path;
 use super::{ImageConfig, Rows};
@@ -22,13 +23,10 @@ pub fn values_into(
 ) -> Result<()> {
     let size = config.size;
     check_length(out.len(), plan.tiles(size)? * config.values_len())?;
-    let tables = normalised(config);
+    let normaliser = Normaliser::new(config)?;
     canvas_rows(source, plan, |y, row| {
         for (line, channel, pixels) in lines(size, y, row) {
-            let out = &mut out[line * size..][..size];
-            for (value, pixel) in out.iter_mut().zip(pixels) {
-                *value = tables[channel][usize::from(*pixel)];
-            }
+            normaliser.convert(channel, pixels, &mut out[line * size..][..size]);
         }
     })
 }
@@ -84,13 +82,11 @@ pub fn planes_into(
 /// `Argument` if the lengths do not belong together.
 pub fn values_from_planes(planes: &[u8], config: &ImageConfig, out: &mut [f32]) -> Result<()> {
     check_length(out.len(), tiles_of(planes, config)? * config.values_len())?;
-    let tables = normalised(config);
+    let normaliser = Normaliser::new(config)?;
     let area = config.size * config.size;
     let planes = planes.chunks_exact(area).zip(out.chunks_exact_mut(area));
-    for ((plane, out), table) in planes.zip(tables.iter().cycle()) {
-        for (value, pixel) in out.iter_mut().zip(plane) {
-            *value = table[usize::from(*pixel)];
-        }
+    for (index, (plane, out)) in planes.enumerate() {
+        normaliser.convert(index % 3, plane, out);
     }
     Ok(())
 }
@@ -180,12 +176,4 @@ fn check_length(got: usize, expected: usize) -> Result<()> {
         return Ok(());
     }
     Err(Error::Argument(format!("output buffer: got {got} values, expected {expected}")))
-}
-
-/// All 256 results per channel.
-fn normalised(config: &ImageConfig) -> [[f32; 256]; 3] {
-    std::array::from_fn(|channel| {
-        let (mean, std) = (config.mean[channel], config.std[channel]);
-        std::array::from_fn(|value| (value as f32 / 255.0 - mean) / std)
-    })
 }

@@ -2,7 +2,7 @@
 
 use super::{Batch, Dataset};
 use crate::error::Result;
-use crate::image::{Form, Mode, Output, Pixels, Places, fit, open, probe};
+use crate::image::{Cached, Form, Mode, Output, Pixels, Places, fit_file, probe};
 use crate::parallel;
 use crate::source::read_image;
 
@@ -57,9 +57,10 @@ impl Dataset {
         let squares: Vec<_> = wanted.iter().map(|(_, picture)| picture.squares).collect();
         let places = Places::new::<T>(&squares, output, &self.image);
         let mut buffer = places.buffer::<T>()?;
+        let cached = self.cache.as_ref().map(|cache| Cached::new(cache, &self.image));
         let items = wanted.iter().zip(places.split(&mut buffer)).collect();
         let loaded = parallel::map(items, threads, |((_, picture), part): (&Wanted, &mut [T])| {
-            self.load(picture, part).map_err(|error| error.in_image(&picture.path))
+            self.load(picture, cached, part).map_err(|error| error.in_image(&picture.path))
         });
         let mut broken = vec![false; batch.documents.len()];
         for ((document, _), result) in wanted.iter().zip(loaded) {
@@ -84,7 +85,12 @@ impl Dataset {
         read_image(self.root.as_deref(), path, self.image.decode.limits.file_bytes)
     }
 
-    fn load<T: Form>(&self, picture: &Picture, part: &mut [T]) -> Result<()> {
+    fn load<T: Form>(
+        &self,
+        picture: &Picture,
+        cached: Option<Cached<'_>>,
+        part: &mut [T],
+    ) -> Result<()> {
         let read;
         let bytes = match &picture.file {
             Some(file) => file,
@@ -93,6 +99,6 @@ impl Dataset {
                 &read
             }
         };
-        fit(&mut open(bytes, &self.image.decode)?, &self.image, part)
+        fit_file(bytes, &self.image, picture.squares, cached, part).map(drop)
     }
 }
