@@ -34,6 +34,7 @@ _Int64 = NDArray[np.int64]
 _Encoded = tuple[_Int64, _Int64, _Int64, list[tuple[str, str, bool]]]
 _Picture = bytes | str | PathLike[str] | tuple[int, int, bytes]
 _BadRow = tuple[int, str, str]
+_Cache = tuple[str, int]
 
 @final
 class Dataset:
@@ -52,6 +53,7 @@ class Dataset:
         template: str,
         image: ImageConfig,
         max_length: int,
+        cache: _Cache | None,
     ) -> Dataset: ...
     def __len__(self) -> int: ...
     def survey(self, skip: bool, threads: int) -> tuple[NDArray[np.int32], int, list[_BadRow]]: ...
@@ -63,7 +65,8 @@ class Dataset:
 class ImagePipeline:
     """Model input from pictures, a batch at a time."""
 
-    def __new__(cls, config: ImageConfig) -> ImagePipeline: ...
+    def __new__(cls, config: ImageConfig, cache: _Cache | None = None) -> ImagePipeline: ...
+    def cache_stats(self) -> list[tuple[str, int]]: ...
     def process(
         self, /, images: Sequence[_Picture], num_threads: int
     ) -> tuple[NDArray[Any], NDArray[np.int32], NDArray[np.int64]]: ...

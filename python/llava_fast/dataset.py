@@ -11,6 +11,7 @@ import torch
 from torch.utils.data import Dataset, get_worker_info
 
 from llava_fast import _rust
+from llava_fast.cache import GIBIBYTE, located
 from llava_fast.checks import LARGEST_COUNT, integer
 from llava_fast.config import ImageConfig
 from llava_fast.errors import DataError
@@ -42,6 +43,7 @@ class LlavaDataset(Dataset[Batch]):
     max_length: tokens; a longer conversation keeps its first whole rounds.
     on_bad_sample: "raise", or "skip": a bad record is left out of the plan, a picture that turns
         out bad while training leaves a hole of pad tokens without loss. Both are listed in `bad`.
+    cache, cache_bytes: folder for prepared pictures and its size, as in `ImageProcessor`.
 
     Every record is encoded once here to learn its length. No picture is opened, except with the mode
     "anyres", where the number of tokens depends on the size in the header of each.
@@ -59,6 +61,8 @@ class LlavaDataset(Dataset[Batch]):
         on_bad_sample: str = "raise",
         *,
         follow_links: bool = False,
+        cache: str | PathLike[str] | None = None,
+        cache_bytes: int = 64 * GIBIBYTE,
     ) -> None:
         if on_bad_sample not in ON_BAD_SAMPLE:
             raise ValueError(f"on_bad_sample: got `{on_bad_sample}`, expected `raise` or `skip`")
@@ -68,6 +72,7 @@ class LlavaDataset(Dataset[Batch]):
             self._path, self._text = "records", _as_json(data)
         self._images = None if images is None else fspath(images)
         self._follow_links = follow_links
+        self._cache = located(cache, cache_bytes)
         self.tokenizer = tokenizer
         self.image = image
         self.template = template
@@ -86,6 +91,7 @@ class LlavaDataset(Dataset[Batch]):
             template=self.template,
             image=self.image,
             max_length=self.max_length,
+            cache=self._cache,
         )
         self._last_step: tuple[int, int] | None = None
 

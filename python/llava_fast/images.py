@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from llava_fast import _rust, processor_config
+from llava_fast.cache import GIBIBYTE, located
 from llava_fast.checks import integer
 from llava_fast.config import DecodeOptions, ImageConfig
 from llava_fast.features import Features
@@ -59,22 +60,35 @@ class ImageProcessor:
     config: size, mode and output form, see `ImageConfig`.
     num_threads: how many pictures are worked on at once, 1..1024; None = the CPUs this process may
         use, 1 in a worker process of a `DataLoader`.
+    cache: folder in which prepared pictures are kept by content and settings, for any number of
+        processes at once; what comes as a file (bytes or a path) is looked for there first. The
+        pixels are the same with and without.
+    cache_bytes: size of that folder, at least 1 MiB; the oldest pictures make room.
     """
 
     _auto_class = None
 
-    def __init__(self, config: ImageConfig | None = None, num_threads: int | None = None) -> None:
+    def __init__(
+        self,
+        config: ImageConfig | None = None,
+        num_threads: int | None = None,
+        cache: str | PathLike[str] | None = None,
+        cache_bytes: int = 64 * GIBIBYTE,
+    ) -> None:
         if num_threads is not None:
             num_threads = integer("num_threads", num_threads, 1, MOST_THREADS)
         self.config = config or ImageConfig()
         self.num_threads = num_threads
-        self._pipeline = _rust.ImagePipeline(self.config)
+        self._cache = located(cache, cache_bytes)
+        self._pipeline = _rust.ImagePipeline(self.config, self._cache)
 
     @classmethod
     def from_pretrained(
         cls,
         directory: str | PathLike[str],
         num_threads: int | None = None,
+        cache: str | PathLike[str] | None = None,
+        cache_bytes: int = 64 * GIBIBYTE,
         **overrides: Any,
     ) -> "ImageProcessor":
         """Reads `processor_config.json` or `preprocessor_config.json` of a CLIP, SigLIP, LLaVA or
@@ -92,7 +106,7 @@ class ImageProcessor:
         patch_size = processor_config.patch_size(folder)
         if patch_size is not None:
             fields["patch_size"] = patch_size
-        return cls(ImageConfig(**(fields | overrides)), num_threads)
+        return cls(ImageConfig(**(fields | overrides)), num_threads, cache, cache_bytes)
 
     def __call__(
         self, images: Any, return_tensors: Literal["pt", "np", "default"] | None = "default", **same: Any
@@ -139,6 +153,12 @@ class ImageProcessor:
             return decode_image(images, _UPRIGHT)
         return images
 
+    @property
+    def cache_stats(self) -> dict[str, int]:
+        """What the cache did in this process: "hits", "misses", "damaged" records among those,
+        "written" and "unwritten" ones (a full disk ends the writing). Empty without a cache."""
+        return dict(self._pipeline.cache_stats())
+
     def to_dict(self) -> dict[str, Any]:
         """The settings in transformers' words, as they stand in `preprocessor_config.json`."""
         return processor_config.settings(self.config)
@@ -162,7 +182,7 @@ class ImageProcessor:
         return settings[name]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return ImageProcessor, (self.config, self.num_threads)
+        return ImageProcessor, (self.config, self.num_threads, *(self._cache or ()))
 
     def __repr__(self) -> str:
         return f"ImageProcessor({self.config!r}, num_threads={self.num_threads})"
