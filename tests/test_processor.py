@@ -235,7 +235,8 @@ def test_a_batch_is_also_a_batch_feature():
     with pytest.raises(AttributeError, match="no attribute `labels`"):
         batch.labels  # noqa: B018
     for other in (copy.deepcopy(batch), pickle.loads(pickle.dumps(batch))):
-        assert type(other) is type(batch) and other.keys() == batch.keys()
+        assert type(other) is type(batch)
+        assert other.keys() == batch.keys()
 
 
 def test_a_processor_can_be_copied():

@@ -21,9 +21,10 @@ __all__ = [
     "cpu_paths",
     "decode_image",
     "decode_image_file",
-    "image_size",
+    "decode_limits",
     "encode",
     "encode_prompt",
+    "image_size",
     "image_tokens",
     "templates",
 ]

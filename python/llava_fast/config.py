@@ -69,11 +69,12 @@ class ImageConfig:
     mode: "crop" = shortest edge to `size` (bicubic), centre crop (CLIP; LLaVA-1.5 stage 1);
         "pad" = centred on a square of the mean colour first (LLaVA-1.5 stage 2 and inference);
         "stretch" = scaled to the square, whatever its shape (SigLIP);
-        "anyres" = stretched, then the tiles of a larger black canvas that the picture is centred on,
-        row by row (LLaVA-1.6, LLaVA-NeXT).
+        "anyres" = stretched, then the tiles of a larger black canvas that the picture is centred
+        on, row by row (LLaVA-1.6, LLaVA-NeXT).
     patch_size: side of a vision-tower patch in pixels.
     mean, std: per channel, of values in 0..1.
-    grid_pinpoints: canvases of "anyres" in pixels, multiples of `size`; None = the five of LLaVA-1.6.
+    grid_pinpoints: canvases of "anyres" in pixels, multiples of `size`; None = the five of
+        LLaVA-1.6.
         The one that keeps most detail is taken, of equals the one with the least empty room, then
         the first.
     grid_rule: "llava" = a pinpoint is (width, height), sides are truncated; "hf" = (height, width),

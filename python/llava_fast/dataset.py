@@ -36,8 +36,8 @@ class LlavaDataset(Dataset[Batch]):
     """Conversations and pictures, checked and encoded.
 
     data: path of a LLaVA JSON list, or a list of such records.
-    images: folder, `.zip` or plain `.tar` that holds what the `image` paths name; nothing outside of
-        it is read. None: the paths are read as they are.
+    images: folder, `.zip` or plain `.tar` that holds what the `image` paths name; nothing outside
+        of it is read. None: the paths are read as they are.
     follow_links: whether symbolic links in that folder may lead out of it.
     image: how pictures are preprocessed; its `output` is chosen by the loader's format.
     max_length: tokens; a longer conversation keeps its first whole rounds.
@@ -45,8 +45,8 @@ class LlavaDataset(Dataset[Batch]):
         out bad while training leaves a hole of pad tokens without loss. Both are listed in `bad`.
     cache, cache_bytes: folder for prepared pictures and its size, as in `ImageProcessor`.
 
-    Every record is encoded once here to learn its length. No picture is opened, except with the mode
-    "anyres", where the number of tokens depends on the size in the header of each.
+    Every record is encoded once here to learn its length. No picture is opened, except with the
+    mode "anyres", where the number of tokens depends on the size in the header of each.
     Raises DataError naming record number, id, file and cause.
     """
 

@@ -39,8 +39,8 @@ def decode_image(
     source: the bytes of a file, or its path.
     options: what else than that is wanted, and limits.
 
-    Raises `ImageError` for a file that is damaged, unreadable, of another kind or beyond the limits;
-    the message names the path and the cause.
+    Raises `ImageError` for a file that is damaged, unreadable, of another kind or beyond the
+    limits; the message names the path and the cause.
     """
     options = {"truncated": truncated, "png16": png16, "exif_rotation": exif_rotation}
     if isinstance(source, _BYTES):
@@ -51,8 +51,8 @@ def decode_image(
 class ImageProcessor:
     """Pictures to model input; takes the place of transformers' `CLIPImageProcessor`,
     `LlavaImageProcessor`, `LlavaNextImageProcessor` and `SiglipImageProcessor`, also inside of a
-    `LlavaProcessor`. Has the attributes that those are asked for: `size`, `crop_size`, `image_mean`,
-    `image_grid_pinpoints` and so on.
+    `LlavaProcessor`. Has the attributes that those are asked for: `size`, `crop_size`,
+    `image_mean`, `image_grid_pinpoints` and so on.
 
     Transparency is dropped, as Pillow and the original LLaVA do; transformers >= 5.18 lays a PIL
     image with alpha on white.

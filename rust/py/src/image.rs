@@ -20,22 +20,22 @@ type Processed<'py> = (Bound<'py, PyAny>, Bound<'py, PyArray1<i32>>, Bound<'py, 
 
 /// `decode_image(bytes, options)`: `(H, W, 3)` uint8.
 #[pyfunction]
-pub fn decode_image<'py>(
-    py: Python<'py>,
+pub fn decode_image(
+    py: Python<'_>,
     data: PyBackedBytes,
     options: Decode,
-) -> PyResult<Bound<'py, PyArray3<u8>>> {
+) -> PyResult<Bound<'_, PyArray3<u8>>> {
     let decode = || image::decode(&data, &options.options()?);
     to_array(py, py.detach(decode).map_err(to_python)?)
 }
 
 /// `decode_image_file(path, options)`: `(H, W, 3)` uint8; an error names the path.
 #[pyfunction]
-pub fn decode_image_file<'py>(
-    py: Python<'py>,
+pub fn decode_image_file(
+    py: Python<'_>,
     path: PathBuf,
     options: Decode,
-) -> PyResult<Bound<'py, PyArray3<u8>>> {
+) -> PyResult<Bound<'_, PyArray3<u8>>> {
     let options = options.options().map_err(to_python)?;
     let read = || {
         let bytes = source::read_image(None, &path, options.limits.file_bytes)?;
