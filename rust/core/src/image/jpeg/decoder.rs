@@ -160,7 +160,7 @@ impl Decoder {
         }
         self.scans += 1;
         let header = ScanHeader::read(&frame, header)?;
-        let data = Segments::read(file)?;
+        let data = Segments::read(file, Path::chosen()?)?;
         if data.cut && !self.fills() {
             return Err(truncated("the file ends inside the picture data"));
         }
@@ -247,7 +247,7 @@ impl Decoder {
         Ok(())
     }
 
-    fn table(&self, kind: Kind, index: u8) -> Result<Pairs> {
+    fn table<const ENTRIES: usize>(&self, kind: Kind, index: u8) -> Result<Pairs<ENTRIES>> {
         let slots = if kind == Kind::Dc { &self.dc } else { &self.ac };
         match slots.get(usize::from(index)).and_then(Option::as_ref) {
             Some(spec) => Pairs::new(spec, kind),

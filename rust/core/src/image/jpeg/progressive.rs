@@ -122,8 +122,10 @@ fn block_of<I: Instructions>(
         }
         (Some(codes), _) if band.first == 0 => {
             cursor.bits.refill();
-            let pair = symbol(codes, &mut cursor.bits)?;
-            let dc = cursor.dc[index].wrapping_add(i32::from(value(pair, &mut cursor.bits)));
+            let pair = symbol(codes, &cursor.bits)?;
+            let value = pair.first_value(cursor.bits.buffer());
+            cursor.bits.drop(pair.drop_both());
+            let dc = cursor.dc[index].wrapping_add(i32::from(value));
             cursor.dc[index] = dc;
             let scaled = i64::from(dc) << band.low;
             block[0] = i16::try_from(scaled).map_err(|_| "a DC value leaves 16 bits")?;
@@ -136,23 +138,15 @@ fn block_of<I: Instructions>(
 
 /// The next symbol or two of a full buffer, not taken yet.
 #[inline(always)]
-fn symbol(codes: &Pairs, bits: &mut Bits<'_>) -> Step<Pair> {
-    let pair = codes.find(bits);
-    if pair.is_empty() { codes.find_long(bits.peek(16)).ok_or(NO_CODE) } else { Ok(pair) }
-}
-
-/// Takes the symbols of `pair`; the value of the first comes back.
-#[inline(always)]
-fn value(pair: Pair, bits: &mut Bits<'_>) -> i16 {
-    let value = pair.first_value(bits);
-    bits.drop(pair.taken());
-    value
+fn symbol(codes: &Pairs, bits: &Bits<'_>) -> Step<Pair> {
+    let pair = codes.find(bits.buffer());
+    if pair.is_empty() { codes.find_long(bits.buffer()).ok_or(NO_CODE) } else { Ok(pair) }
 }
 
 /// How many more blocks an end-of-band symbol of this advance covers; takes the bits that say so.
 #[inline(always)]
-fn ended_blocks(advance: usize, bits: &mut Bits<'_>) -> u32 {
-    let size = (advance - END_OF_BLOCK) as u32;
+fn ended_blocks(advance: u8, bits: &mut Bits<'_>) -> u32 {
+    let size = u32::from(advance - END_OF_BLOCK);
     bits.refill();
     (1 << size) - 1 + bits.take(size)
 }
@@ -169,36 +163,37 @@ fn first_bits(band: Band, codes: &Pairs, cursor: &mut Cursor<'_>, block: &mut Bl
         let bits = &mut cursor.bits;
         bits.refill();
         let pair = symbol(codes, bits)?;
-        let value = value(pair, bits);
+        let value = pair.first_value(bits.buffer());
         if pair.advance() >= END_OF_BLOCK {
+            bits.drop(pair.drop_first());
             cursor.ended = ended_blocks(pair.advance(), bits);
             return Ok(());
         }
-        at += pair.advance();
-        if at > band.last {
+        let (first, both) =
+            (at + usize::from(pair.advance()), at + usize::from(pair.advance_of_both()));
+        if first > band.last {
             return Err(OUTSIDE);
         }
-        block[at & 63] = value.wrapping_shl(u32::from(band.low));
-        if at == band.last {
+        block[first & 63] = value.wrapping_shl(u32::from(band.low));
+        if first == band.last {
             // A second symbol belongs to the next block.
-            if pair.second_advance() > 0 {
-                bits.give_back(pair.taken_by_second());
+            bits.drop(pair.drop_first());
+            return Ok(());
+        }
+        bits.drop(pair.drop_both());
+        if both > first {
+            if both >= usize::from(END_OF_BLOCK) {
+                return Ok(());
             }
-            return Ok(());
-        }
-        if pair.second_advance() == END_OF_BLOCK {
-            return Ok(());
-        }
-        if pair.second_advance() > 0 {
-            at += pair.second_advance();
-            if at > band.last {
+            if both > band.last {
                 return Err(OUTSIDE);
             }
-            block[at & 63] = pair.second_value().wrapping_shl(u32::from(band.low));
-            if at == band.last {
+            block[both & 63] = pair.second_value().wrapping_shl(u32::from(band.low));
+            if both == band.last {
                 return Ok(());
             }
         }
+        at = both;
     }
 }
 
@@ -218,7 +213,8 @@ fn next_bit<I: Instructions>(
         let bits = &mut cursor.bits;
         bits.refill();
         let pair = symbol(codes, bits)?;
-        let value = value(pair, bits);
+        let value = pair.first_value(bits.buffer());
+        bits.drop(pair.drop_both());
         if pair.advance() >= END_OF_BLOCK {
             cursor.ended = ended_blocks(pair.advance(), bits) + 1;
             break;
@@ -227,7 +223,7 @@ fn next_bit<I: Instructions>(
             return Err("a new coefficient of more than one bit");
         }
         // The new one takes the place of a zero, behind as many zeros as the run says.
-        let new = I::nth_set_bit(left & !known, pair.advance() as u32 - 1);
+        let new = I::nth_set_bit(left & !known, u32::from(pair.advance()) - 1);
         if new == 0 {
             return Err(OUTSIDE);
         }

@@ -1,26 +1,33 @@
-//! Entropy decoding of a sequential scan, and the inverse DCT, one row of coding units at a time.
+//! Entropy decoding of a sequential scan, and the inverse DCT, some coding units at a time.
 //!
-//! The bits of a block: a full buffer has at least 56. The DC code and magnitude take at most 31 and
-//! are followed by a refill. Two look-ups then take at most 26 bits each ([`Pairs`]), which a full
-//! buffer holds; the rare symbols that take more refill on their own. So the loop asks nothing but
-//! where the block ends.
+//! The bits of a block: a full buffer has at least 56, and a look-up takes at most 18 ([`Pairs`]), so
+//! that there are three look-ups to a refill, the one for the DC value among them. The rare symbols
+//! that take more refill on their own. So the loop asks nothing but where the block ends, and that
+//! is the one branch of a block which the processor cannot foresee.
+
+use std::convert::Infallible;
+use std::ops::{ControlFlow, Range};
 
 use super::bits::Bits;
 use super::component::Component;
 use super::cursor::{Cursor, Step};
 use super::lines::{Lines, Window};
-use super::pairs::{END_OF_BLOCK, Pair, Pairs};
+use super::pairs::{DC_ENTRIES, END_OF_BLOCK, Pairs};
 use super::quant::Quant;
 use super::segments::Segments;
 use super::{ZIGZAG, malformed};
 use crate::Result;
 use crate::image::simd::{self, Instructions, Path, Work};
 
+/// Units that are decoded before their inverse DCT: so few that their coefficients stay in the nearest
+/// cache, with the tables.
+const BATCH: usize = 16;
+
 /// One component as this scan codes it.
 pub(super) struct Part {
     /// index in the frame
     pub(super) component: usize,
-    pub(super) dc: Pairs,
+    pub(super) dc: Pairs<DC_ENTRIES>,
     pub(super) ac: Pairs,
     pub(super) quant: Quant,
     /// blocks per coding unit, across and down
@@ -48,13 +55,22 @@ impl Scan {
         path: Path,
     ) -> Result<()> {
         let mut cursor = Cursor::new(data, self.interval)?;
-        let lines = self.parts.iter().map(|part| Lines::new(part.blocks, self.columns));
+        let batch = self.columns.min(BATCH);
+        let lines = self.parts.iter().map(|part| Lines::new(part.blocks, batch));
         let mut lines = lines.collect::<Result<Vec<_>>>()?;
         for row in 0..self.rows {
-            lines.iter_mut().for_each(Lines::clear);
-            simd::run(path, UnitRow { scan: self, row, cursor: &mut cursor, lines: &mut lines })?;
-            for (part, lines) in self.parts.iter().zip(&lines) {
-                lines.transform(row, &part.quant, &mut components[part.component], path);
+            for first in (0..self.columns).step_by(BATCH) {
+                let columns = first..self.columns.min(first + BATCH);
+                lines.iter_mut().for_each(Lines::clear);
+                let (cursor, lines) = (&mut cursor, &mut lines);
+                simd::run(
+                    path,
+                    Units { scan: self, row, columns: columns.clone(), cursor, lines },
+                )?;
+                for (part, lines) in self.parts.iter().zip(lines) {
+                    let component = &mut components[part.component];
+                    lines.transform(row, columns.clone(), &part.quant, component, path);
+                }
             }
         }
         Ok(())
@@ -71,29 +87,29 @@ impl Scan {
     }
 }
 
-/// The entropy decoding of one row of units.
-struct UnitRow<'r, 'a> {
+/// The entropy decoding of some units of a row.
+struct Units<'r, 'a> {
     scan: &'r Scan,
     row: usize,
+    columns: Range<usize>,
     cursor: &'r mut Cursor<'a>,
     lines: &'r mut [Lines],
 }
 
-impl Work for UnitRow<'_, '_> {
+impl Work for Units<'_, '_> {
     type Output = Result<()>;
 
     #[inline(always)]
     fn run<I: Instructions>(mut self) -> Result<()> {
-        // A copy, which lives in registers.
         let mut cursor = self.cursor.clone();
-        for column in 0..self.scan.columns {
+        for index in 0..self.columns.len() {
             cursor.begin_unit()?;
             if cursor.exhausted {
-                self.leave_out(column);
+                self.leave_out(index);
                 continue;
             }
-            self.unit(column, &mut cursor).map_err(|why| {
-                let unit = self.row * self.scan.columns + column;
+            self.unit(index, &mut cursor).map_err(|why| {
+                let unit = self.row * self.scan.columns + self.columns.start + index;
                 malformed(format!("{why}, in coding unit {unit}"))
             })?;
         }
@@ -102,29 +118,32 @@ impl Work for UnitRow<'_, '_> {
     }
 }
 
-impl UnitRow<'_, '_> {
+impl Units<'_, '_> {
     #[inline(always)]
-    fn unit(&mut self, column: usize, cursor: &mut Cursor<'_>) -> Step<()> {
+    fn unit(&mut self, index: usize, cursor: &mut Cursor<'_>) -> Step<()> {
+        // A copy again: what stands beside an indexed array stays in memory with it.
+        let mut bits = cursor.bits;
         let parts = self.scan.parts.iter().zip(self.lines.iter_mut());
         for ((part, lines), dc) in parts.zip(&mut cursor.dc) {
             let (across, down) = part.blocks;
             for y in 0..down {
-                for x in column * across..(column + 1) * across {
-                    let last = block(part, dc, &mut cursor.bits, lines.window(x, y))?;
+                for x in index * across..(index + 1) * across {
+                    let last = block(part, dc, &mut bits, lines.window(x, y))?;
                     lines.set_last(x, y, last);
                 }
             }
         }
+        cursor.bits = bits;
         cursor.end_unit()
     }
 
     /// Makes the blocks of a unit all zero.
     #[cold]
-    fn leave_out(&mut self, column: usize) {
+    fn leave_out(&mut self, index: usize) {
         for (part, lines) in self.scan.parts.iter().zip(self.lines.iter_mut()) {
             let (across, down) = part.blocks;
             for y in 0..down {
-                (column * across..(column + 1) * across).for_each(|x| lines.window(x, y)[0] = 0);
+                (index * across..(index + 1) * across).for_each(|x| lines.window(x, y)[0] = 0);
             }
         }
     }
@@ -139,85 +158,112 @@ fn block(part: &Part, dc: &mut i32, bits: &mut Bits<'_>, block: &mut Window) -> 
     coefficients(&part.ac, bits, block)
 }
 
-const NO_CODE: &str = "invalid Huffman code";
-
-/// How far the DC value moves.
+/// How far the DC value moves. Takes at most 18 bits of a full buffer.
 #[inline(always)]
-fn difference(table: &Pairs, bits: &mut Bits<'_>) -> Step<i16> {
-    let mut pair = table.find(bits);
+fn difference(table: &Pairs<DC_ENTRIES>, bits: &mut Bits<'_>) -> Step<i16> {
+    let pair = table.find(bits.buffer());
     if pair.is_empty() {
-        pair = table.find_long(bits.peek(16)).ok_or(NO_CODE)?;
+        return rare(table, bits).map(|(value, _)| value);
     }
-    Ok(take(pair, bits))
-}
-
-/// Takes the symbols of `pair`; the value of the first comes back.
-#[inline(always)]
-fn take(pair: Pair, bits: &mut Bits<'_>) -> i16 {
-    let value = pair.first_value(bits);
-    bits.drop(pair.taken());
-    value
+    let value = pair.first_value(bits.buffer());
+    bits.drop(pair.drop_both());
+    Ok(value)
 }
 
 /// The AC coefficients of a block; the index of the last one comes back.
 #[inline(always)]
 fn coefficients(table: &Pairs, bits: &mut Bits<'_>, block: &mut Window) -> Step<u8> {
-    let mut at = 0_usize;
+    let ControlFlow::Break(last) = steps(table, bits, block);
+    last
+}
+
+#[inline(always)]
+fn steps(
+    table: &Pairs,
+    bits: &mut Bits<'_>,
+    block: &mut Window,
+) -> ControlFlow<Step<u8>, Infallible> {
+    let mut at = 0;
+    // Behind the DC value there are bits for two.
+    step(table, bits, block, &mut at)?;
+    step(table, bits, block, &mut at)?;
     loop {
         bits.refill();
-        for _ in 0..2 {
-            let mut pair = table.find(bits);
-            if pair.is_empty() {
-                // It may take more than its share, so the buffer is full before and after it.
-                bits.refill();
-                pair = table.find_long(bits.peek(16)).ok_or(NO_CODE)?;
-                let value = take(pair, bits);
-                bits.refill();
-                at = at.wrapping_add(pair.advance());
-                put(block, at, value);
-                if at >= 63 {
-                    return last(at, pair.advance());
-                }
-                continue;
-            }
-            let value = take(pair, bits);
-            let first = at.wrapping_add(pair.advance());
-            at = first.wrapping_add(pair.second_advance());
-            // Without a second symbol this is the place of the first, which is written after it.
-            put(block, at, pair.second_value());
-            put(block, first, value);
-            if at >= 63 {
-                return end_of_block(bits, pair, first, at);
-            }
-        }
+        step(table, bits, block, &mut at)?;
+        step(table, bits, block, &mut at)?;
+        step(table, bits, block, &mut at)?;
     }
+}
+
+/// One look-up, from coefficient `at` on. Takes at most 18 bits, or leaves a full buffer.
+#[inline(always)]
+fn step(
+    table: &Pairs,
+    bits: &mut Bits<'_>,
+    block: &mut Window,
+    at: &mut u8,
+) -> ControlFlow<Step<u8>> {
+    let pair = table.find(bits.buffer());
+    if pair.is_empty() {
+        return rare_step(table, bits, block, at);
+    }
+    let first = at.wrapping_add(pair.advance());
+    let both = at.wrapping_add(pair.advance_of_both());
+    // Without a second symbol this is the place of the first, which is written after it.
+    put(block, both, pair.second_value());
+    put(block, first, pair.first_value(bits.buffer()));
+    if both < 63 {
+        bits.drop(pair.drop_both());
+        *at = both;
+        return ControlFlow::Continue(());
+    }
+    // If the first symbol ends the block, the second belongs to the next one.
+    let (end, taken) =
+        if first < 63 { (both, pair.drop_both()) } else { (first, pair.drop_first()) };
+    bits.drop(taken);
+    ControlFlow::Break(last(end))
+}
+
+/// The same for a symbol that is not decoded by look-up.
+#[inline(always)]
+fn rare_step(
+    table: &Pairs,
+    bits: &mut Bits<'_>,
+    block: &mut Window,
+    at: &mut u8,
+) -> ControlFlow<Step<u8>> {
+    let (value, advance) = match rare(table, bits) {
+        Ok(symbol) => symbol,
+        Err(why) => return ControlFlow::Break(Err(why)),
+    };
+    *at = at.wrapping_add(advance);
+    put(block, *at, value);
+    if *at < 63 { ControlFlow::Continue(()) } else { ControlFlow::Break(last(*at)) }
+}
+
+/// Value and advance of such a symbol, which may take 31 bits; the buffer is full again behind it.
+#[inline(always)]
+fn rare<const ENTRIES: usize>(table: &Pairs<ENTRIES>, bits: &mut Bits<'_>) -> Step<(i16, u8)> {
+    bits.refill();
+    let pair = table.find_long(bits.buffer()).ok_or("invalid Huffman code")?;
+    let value = pair.first_value(bits.buffer());
+    bits.drop(pair.drop_both());
+    bits.refill();
+    Ok((value, pair.advance()))
 }
 
 /// Writes a coefficient by its index in file order; from 64 on nothing that lasts.
 #[inline(always)]
-fn put(block: &mut Window, at: usize, value: i16) {
-    block[usize::from(ZIGZAG[at & 255]) & 127] = value;
+fn put(block: &mut Window, at: u8, value: i16) {
+    block[usize::from(ZIGZAG[usize::from(at)])] = value;
 }
 
-/// Ends a block whose last look-up led from within the block to `first` and on to `second`.
+/// The index of the last coefficient of a block that ends at `end`, from 63 on.
 #[inline(always)]
-fn end_of_block(bits: &mut Bits<'_>, pair: Pair, first: usize, second: usize) -> Step<u8> {
-    if first < 63 {
-        return last(second, pair.second_advance());
-    }
-    // The first symbol ends the block: the second belongs to the next one.
-    if pair.second_advance() > 0 {
-        bits.give_back(pair.taken_by_second());
-    }
-    last(first, pair.advance())
-}
-
-/// The index of the last coefficient, after an `advance` that led to `at`.
-#[inline(always)]
-fn last(at: usize, advance: usize) -> Step<u8> {
-    match (at, advance) {
-        (_, END_OF_BLOCK) => Ok((at - END_OF_BLOCK) as u8),
-        (63, _) => Ok(63),
+fn last(end: u8) -> Step<u8> {
+    match end {
+        63 => Ok(63),
+        END_OF_BLOCK.. => Ok(end - END_OF_BLOCK),
         _ => Err("a coefficient lies outside its block"),
     }
 }

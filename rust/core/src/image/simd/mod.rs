@@ -122,6 +122,9 @@ pub(crate) trait Work {
 pub(crate) trait Instructions {
     /// The `n`-th of the bits that are set, counted from 0 at the lowest; 0 if there are fewer.
     fn nth_set_bit(bits: u64, n: u32) -> u64;
+
+    /// A bit for each byte that is 0xFF, the lowest for the first.
+    fn full_bytes(bytes: &[u8; 64]) -> u64;
 }
 
 struct Plain;
@@ -132,17 +135,35 @@ impl Instructions for Plain {
         let rest = (0..n).fold(bits, |bits, _| bits & bits.wrapping_sub(1));
         rest & rest.wrapping_neg()
     }
+
+    #[inline(always)]
+    fn full_bytes(bytes: &[u8; 64]) -> u64 {
+        const HIGH: u64 = 0x8080_8080_8080_8080;
+        bytes.as_chunks().0.iter().rev().fold(0, |mask, eight| {
+            let eight = u64::from_le_bytes(*eight);
+            // A byte has its high bit and carries into it from the other seven: it is 0xFF.
+            let full = eight & (eight & !HIGH).wrapping_add(HIGH >> 7) & HIGH;
+            // The eight bits next to each other, by a product that adds up shifted copies.
+            mask << 8 | (full >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56
+        })
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
-struct Bmi2;
+struct Vectors;
 
 #[cfg(target_arch = "x86_64")]
-impl Instructions for Bmi2 {
+impl Instructions for Vectors {
     #[inline(always)]
     fn nth_set_bit(bits: u64, n: u32) -> u64 {
         // SAFETY: only paths that have the instruction are run with it, see below.
         unsafe { std::arch::x86_64::_pdep_u64(1 << (n & 63), bits) }
+    }
+
+    #[inline(always)]
+    fn full_bytes(bytes: &[u8; 64]) -> u64 {
+        // SAFETY: as above.
+        unsafe { lanes::full_bytes(bytes) }
     }
 }
 
@@ -161,7 +182,7 @@ pub(crate) fn run<W: Work>(path: Path, work: W) -> W::Output {
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma,bmi1,bmi2,lzcnt,popcnt")]
 fn run_avx2<W: Work>(work: W) -> W::Output {
-    work.run::<Bmi2>()
+    work.run::<Vectors>()
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -169,7 +190,7 @@ fn run_avx2<W: Work>(work: W) -> W::Output {
     enable = "avx2,fma,bmi1,bmi2,lzcnt,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi"
 )]
 fn run_avx512<W: Work>(work: W) -> W::Output {
-    work.run::<Bmi2>()
+    work.run::<Vectors>()
 }
 
 #[cfg(test)]
@@ -207,5 +228,28 @@ mod tests {
             choose(Some("sse")).map_err(|error| error.to_string()),
             Err("LLAVA_FAST_CPU: got `sse`, expected one of scalar, avx2, avx512".to_owned())
         );
+    }
+
+    struct Full([u8; 64]);
+
+    impl Work for Full {
+        type Output = u64;
+
+        #[inline(always)]
+        fn run<I: Instructions>(self) -> u64 {
+            I::full_bytes(&self.0)
+        }
+    }
+
+    #[test]
+    fn full_bytes_are_found_on_every_path() {
+        for path in Path::ALL.into_iter().filter(|path| path.available()) {
+            for place in 0..64 {
+                let mut bytes: [u8; 64] = std::array::from_fn(|i| (i * 9 % 255) as u8);
+                (bytes[place], bytes[63 - place], bytes[place ^ 1]) = (0xFF, 0x7F, 0xFE);
+                assert_eq!(run(path, Full(bytes)), 1 << place, "{path:?}");
+            }
+            assert_eq!(run(path, Full([0xFF; 64])), !0, "{path:?}");
+        }
     }
 }
