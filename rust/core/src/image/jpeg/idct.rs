@@ -63,7 +63,14 @@ pub(super) fn samples(block: &[i16; 64], quant: &Quant, last: usize) -> [[u8; 8]
         pass::<{ CONST_BITS - PASS1_BITS }>(&rows)
     };
     let across = pass::<{ CONST_BITS + PASS1_BITS + 3 }>(&transpose(&columns));
-    transpose(&across).map(|row| row.map(sample))
+    // Loops, which become vectors; `map` within `map` does not.
+    let mut samples = [[0; 8]; 8];
+    for (line, lanes) in samples.iter_mut().zip(&transpose(&across)) {
+        for (out, value) in line.iter_mut().zip(lanes) {
+            *out = sample(*value);
+        }
+    }
+    samples
 }
 
 /// A block of one colour.
@@ -84,19 +91,46 @@ fn saturate(value: i32) -> i16 {
     value.clamp(i32::from(i16::MIN), i32::from(i16::MAX)) as i16
 }
 
-#[inline]
+/// Rows become columns: in two steps within squares of four values, then by squares. By masks on four
+/// values at a time, because the compiler moves them one by one otherwise.
 fn transpose(rows: &[Lanes; 8]) -> [Lanes; 8] {
-    let mut columns = [[0; 8]; 8];
-    for (y, row) in rows.iter().enumerate() {
+    let mut quads = [[0_u64; 2]; 8];
+    for (row, quads) in rows.iter().zip(&mut quads) {
         for (x, value) in row.iter().enumerate() {
-            columns[x][y] = *value;
+            quads[x / 4] |= u64::from(*value as u16) << (x % 4 * 16);
+        }
+    }
+    for half in 0..2 {
+        for y in [0, 2, 4, 6] {
+            exchange::<16>(&mut quads, half, y, 0x0000_FFFF_0000_FFFF);
+        }
+        for y in [0, 1, 4, 5] {
+            exchange::<32>(&mut quads, half, y, 0x0000_0000_FFFF_FFFF);
+        }
+    }
+    for y in 0..4 {
+        (quads[y][1], quads[y + 4][0]) = (quads[y + 4][0], quads[y][1]);
+    }
+    let mut columns = [[0; 8]; 8];
+    for (column, quads) in columns.iter_mut().zip(&quads) {
+        for (x, value) in column.iter_mut().enumerate() {
+            *value = (quads[x / 4] >> (x % 4 * 16)) as i16;
         }
     }
     columns
 }
 
-/// One transform down the eight rows, in all lanes at once.
-#[inline]
+/// Swaps what is above `mask` in row `y` with what `mask` leaves `BITS / 16` rows below.
+#[inline(always)]
+fn exchange<const BITS: usize>(quads: &mut [[u64; 2]; 8], half: usize, y: usize, mask: u64) {
+    let (a, b) = (quads[y][half], quads[y + BITS / 16][half]);
+    quads[y][half] = a & mask | (b & mask) << BITS;
+    quads[y + BITS / 16][half] = a >> BITS & mask | b & !mask;
+}
+
+/// One transform down the eight rows, in all lanes at once. A function of its own, so that the
+/// compiler sees a loop over lanes in memory and makes vectors of it; inlined, it does not.
+#[inline(never)]
 fn pass<const SHIFT: u32>(rows: &[Lanes; 8]) -> [Lanes; 8] {
     let mut out = [[0; 8]; 8];
     for lane in 0..8 {
