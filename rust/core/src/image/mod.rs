@@ -3,6 +3,7 @@
 
 mod anyres;
 mod batch;
+mod blocks;
 mod bmp;
 mod cached;
 mod config;

@@ -2,7 +2,7 @@
 
 use super::geometry::{Canvas, Plan};
 use super::limits::allocate;
-use super::normalise::Normaliser;
+use super::normalise::normalise;
 use super::resize::resize_rows;
 use super::simd::Path;
 use super::{ImageConfig, Rows};
@@ -23,10 +23,11 @@ pub fn values_into(
 ) -> Result<()> {
     let size = config.size;
     check_length(out.len(), plan.tiles(size)? * config.values_len())?;
-    let normaliser = Normaliser::new(config)?;
-    canvas_rows(source, plan, |y, row| {
+    let path = Path::chosen()?;
+    canvas_rows(source, plan, path, |y, row| {
         for (line, channel, pixels) in lines(size, y, row) {
-            normaliser.convert(channel, pixels, &mut out[line * size..][..size]);
+            let out = &mut out[line * size..][..size];
+            normalise(path, config, channel, pixels, out);
         }
     })
 }
@@ -46,8 +47,8 @@ pub fn patches_into(
 ) -> Result<()> {
     let size = config.size;
     check_length(out.len(), plan.tiles(size)? * config.patches_len())?;
-    out.fill(0);
-    canvas_rows(source, plan, |y, row| {
+    clear_ends(config, out);
+    canvas_rows(source, plan, Path::chosen()?, |y, row| {
         for (line, channel, pixels) in lines(size, y, row) {
             let (tile, y) = (line / (3 * size), line % size);
             let tile = &mut out[tile * config.patches_len()..][..config.patches_len()];
@@ -69,7 +70,7 @@ pub fn planes_into(
 ) -> Result<()> {
     let size = config.size;
     check_length(out.len(), plan.tiles(size)? * config.values_len())?;
-    canvas_rows(source, plan, |y, row| {
+    canvas_rows(source, plan, Path::chosen()?, |y, row| {
         for (line, _, pixels) in lines(size, y, row) {
             out[line * size..][..size].copy_from_slice(pixels);
         }
@@ -82,11 +83,11 @@ pub fn planes_into(
 /// `Argument` if the lengths do not belong together.
 pub fn values_from_planes(planes: &[u8], config: &ImageConfig, out: &mut [f32]) -> Result<()> {
     check_length(out.len(), tiles_of(planes, config)? * config.values_len())?;
-    let normaliser = Normaliser::new(config)?;
+    let path = Path::chosen()?;
     let area = config.size * config.size;
     let planes = planes.chunks_exact(area).zip(out.chunks_exact_mut(area));
     for (index, (plane, out)) in planes.enumerate() {
-        normaliser.convert(index % 3, plane, out);
+        normalise(path, config, index % 3, plane, out);
     }
     Ok(())
 }
@@ -97,7 +98,7 @@ pub fn values_from_planes(planes: &[u8], config: &ImageConfig, out: &mut [f32]) 
 /// `Argument` if the lengths do not belong together.
 pub fn patches_from_planes(planes: &[u8], config: &ImageConfig, out: &mut [u8]) -> Result<()> {
     check_length(out.len(), tiles_of(planes, config)? * config.patches_len())?;
-    out.fill(0);
+    clear_ends(config, out);
     let tiles = planes.chunks_exact(config.values_len());
     for (planes, out) in tiles.zip(out.chunks_exact_mut(config.patches_len())) {
         for (line, pixels) in planes.chunks_exact(config.size).enumerate() {
@@ -111,6 +112,13 @@ fn tiles_of(planes: &[u8], config: &ImageConfig) -> Result<usize> {
     let tiles = planes.len() / config.values_len();
     check_length(planes.len(), tiles.max(1) * config.values_len())?;
     Ok(tiles)
+}
+
+/// Clears what is behind the pixels of each patch.
+fn clear_ends(config: &ImageConfig, out: &mut [u8]) {
+    for patch in out.chunks_exact_mut(config.patch_row()) {
+        patch[3 * config.patch_size * config.patch_size..].fill(0);
+    }
 }
 
 /// Writes one line of a channel of a square into the patches it crosses.
@@ -140,11 +148,11 @@ fn lines(size: usize, y: usize, row: [&[u8]; 3]) -> impl Iterator<Item = (usize,
 fn canvas_rows(
     source: &mut dyn Rows,
     plan: &Plan,
+    path: Path,
     mut emit: impl FnMut(usize, [&[u8]; 3]),
 ) -> Result<()> {
     let Canvas { width, height, left, top, colour } = plan.canvas;
     let window = plan.window();
-    let path = Path::chosen()?;
     if window == (width, height) {
         return resize_rows(source, plan, path, emit);
     }

@@ -19,7 +19,6 @@ pub(super) fn vertical_first(
     path: Path,
     mut emit: impl FnMut(usize, [&[u8]; 3]),
 ) -> Result<()> {
-    let width = source.width();
     let mut window = Window::new(source, taps)?;
     let (mut quad, columns) = (allocate(across.quad_len())?, across.columns);
     let mut planes = allocate(3 * columns)?;
@@ -28,14 +27,14 @@ pub(super) fn vertical_first(
         for (index, tap) in four.iter().enumerate() {
             window.read(source, tap.range().end);
             let rows = tap.range().map(|y| window.row(y)).zip(tap.weights).collect();
-            simd::run(path, SumRows { rows, out: across.row(index, width) });
+            across.take(index, |out| simd::run(path, SumRows { rows, out }));
         }
         across.run(&mut quad);
         for index in 0..four.len() {
             for (value, four) in planes.iter_mut().zip(quad.as_chunks::<4>().0) {
                 *value = four[index];
             }
-            emit(4 * block + index, split(&planes, columns, across.width));
+            emit(4 * block + index, split(&planes, across.width));
         }
     }
     Ok(())

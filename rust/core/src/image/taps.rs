@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::geometry::Axis;
+use super::simd::{self, Instructions, Path, Work};
 
 /// Fractional bits of a weight, and of the sums built from them.
 pub(super) const BITS: u32 = 22;
@@ -44,40 +45,27 @@ pub(super) struct Taps {
 impl Taps {
     /// Equal to `Resample.c` of Pillow 13, operation by operation, in doubles: Keys' cubic with
     /// a = -0.5, widened when shrinking, divided by its sum, rounded half away from zero.
-    pub(super) fn new(axis: &Axis) -> Self {
-        let scale = axis.full as f64 / axis.scaled as f64;
-        let widen = scale.max(1.0);
-        let support = 2.0 * widen;
-        let inverse = 1.0 / widen;
-        let positions = Vec::with_capacity(axis.window.len());
-        let mut taps = Self { weights: Vec::new(), positions };
-        let mut doubles = Vec::new();
-        for position in axis.window.clone() {
-            let centre = (position as f64 + 0.5) * scale;
-            let first = ((centre - support + 0.5) as i64).max(0) as usize;
-            let end = ((centre + support + 0.5) as usize).min(axis.full);
-            let weight = |x: usize| bicubic((x as f64 - centre + 0.5) * inverse);
-            doubles.clear();
-            doubles.extend((first..end).map(weight));
-            let sum: f64 = doubles.iter().sum();
-            taps.add(first, doubles.iter().map(|weight| to_fixed(weight / sum)), axis);
-        }
-        taps
+    pub(super) fn new(axis: &Axis, path: Path) -> Self {
+        simd::run(path, Weigh(axis))
+    }
+
+    /// Positions.
+    pub(super) fn len(&self) -> usize {
+        self.positions.len()
     }
 
     /// Separates the weights that fall on the source from those that fall on the padding round it.
-    fn add(&mut self, first: usize, weights: impl Iterator<Item = i32>, axis: &Axis) {
+    #[inline(always)]
+    fn add(&mut self, first: usize, weights: &[i32], axis: &Axis) {
         let source = axis.before..axis.before + axis.source;
-        let (start, mut padding, mut from) = (self.weights.len(), 0, None);
-        for (x, weight) in (first..).zip(weights) {
-            if source.contains(&x) {
-                from.get_or_insert(x - source.start);
-                self.weights.push(weight);
-            } else {
-                padding += weight;
-            }
-        }
-        self.positions.push((from.unwrap_or(0), start, self.weights.len(), padding));
+        let place = |x: usize| x.clamp(first, first + weights.len()) - first;
+        let inside = place(source.start)..place(source.end);
+        let sum = |part: &[i32]| part.iter().sum::<i32>();
+        let padding = sum(&weights[..inside.start]) + sum(&weights[inside.end..]);
+        let from = (first + inside.start).clamp(source.start, source.end) - source.start;
+        let start = self.weights.len();
+        self.weights.extend_from_slice(&weights[inside]);
+        self.positions.push((from, start, self.weights.len(), padding));
     }
 
     /// All positions of the window.
@@ -97,18 +85,56 @@ impl Taps {
     }
 }
 
-fn bicubic(x: f64) -> f64 {
-    const A: f64 = -0.5;
-    let x = x.abs();
-    if x < 1.0 {
-        ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0
-    } else if x < 2.0 {
-        (((x - 5.0) * x + 8.0) * x - 4.0) * A
-    } else {
-        0.0
+/// All positions of an axis.
+struct Weigh<'a>(&'a Axis);
+
+impl Work for Weigh<'_> {
+    type Output = Taps;
+
+    #[inline(always)]
+    fn run<I: Instructions>(self) -> Taps {
+        let axis = self.0;
+        let scale = axis.full as f64 / axis.scaled as f64;
+        let widen = scale.max(1.0);
+        let support = 2.0 * widen;
+        let inverse = 1.0 / widen;
+        let most = 2 * support.ceil() as usize + 1;
+        let mut taps = Taps {
+            weights: Vec::with_capacity(most * axis.window.len()),
+            positions: Vec::with_capacity(axis.window.len()),
+        };
+        let (mut doubles, mut fixed) = (vec![0.0; most], vec![0; most]);
+        for position in axis.window.clone() {
+            let centre = (position as f64 + 0.5) * scale;
+            let first = ((centre - support + 0.5) as i64).max(0) as usize;
+            let end = ((centre + support + 0.5) as usize).min(axis.full);
+            let doubles = &mut doubles[..end - first];
+            for (x, weight) in (first as i32..).zip(doubles.iter_mut()) {
+                *weight = bicubic((f64::from(x) - centre + 0.5) * inverse);
+            }
+            let sum: f64 = doubles.iter().sum();
+            let fixed = &mut fixed[..end - first];
+            for (fixed, weight) in fixed.iter_mut().zip(doubles) {
+                *fixed = to_fixed(*weight / sum);
+            }
+            taps.add(first, fixed, axis);
+        }
+        taps
     }
 }
 
+/// Without branches, so that it can be computed for several at once.
+#[inline(always)]
+fn bicubic(x: f64) -> f64 {
+    const A: f64 = -0.5;
+    let x = x.abs();
+    let near = ((A + 2.0) * x - (A + 3.0)) * x * x + 1.0;
+    let far = (((x - 5.0) * x + 8.0) * x - 4.0) * A;
+    let far = if x < 2.0 { far } else { 0.0 };
+    if x < 1.0 { near } else { far }
+}
+
+#[inline(always)]
 fn to_fixed(weight: f64) -> i32 {
     let scaled = weight * f64::from(1 << BITS);
     (if scaled < 0.0 { scaled - 0.5 } else { scaled + 0.5 }) as i32
@@ -120,6 +146,7 @@ mod tests {
 
     use super::Taps;
     use crate::image::geometry::Axis;
+    use crate::image::simd::Path;
 
     proptest! {
         #[test]
@@ -131,14 +158,15 @@ mod tests {
             let full = source + extra;
             let before = extra / 2;
             let axis = |source, before| Axis { source, before, full, scaled, window: 0..scaled };
-            let plain = Taps::new(&axis(full, 0));
-            for (padded, plain) in Taps::new(&axis(source, before)).iter().zip(plain.iter()) {
+            let plain = Taps::new(&axis(full, 0), Path::Scalar);
+            for (padded, plain) in Taps::new(&axis(source, before), Path::Scalar).iter().zip(plain.iter()) {
                 let total: i32 = padded.weights.iter().sum::<i32>() + padded.padding;
                 prop_assert_eq!(total, plain.weights.iter().sum::<i32>());
                 prop_assert!((total - (1 << 22)).abs() <= plain.weights.len() as i32);
                 prop_assert!(padded.range().end <= source);
                 // What `groups.rs` splits into digits.
                 prop_assert!(padded.weights.iter().all(|weight| weight.abs() < 127 << 16));
+                prop_assert!(padded.padding.abs() < 127 << 16);
             }
         }
     }

@@ -14,6 +14,14 @@ pub(super) fn load_8(from: &[i16; 8]) -> __m128i {
     unsafe { _mm_loadu_si128(from.as_ptr().cast()) }
 }
 
+/// 16 bytes.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(super) fn load_bytes(from: &[u8; 16]) -> __m128i {
+    // SAFETY: 16 bytes are there, and the load needs no alignment.
+    unsafe { _mm_loadu_si128(from.as_ptr().cast()) }
+}
+
 /// 32 bytes.
 #[inline]
 #[target_feature(enable = "avx2")]

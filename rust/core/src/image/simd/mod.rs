@@ -15,7 +15,8 @@ mod lanes;
 
 pub(crate) mod jpeg_colour;
 pub(crate) mod jpeg_idct;
-pub(crate) mod resize;
+pub(super) mod planes;
+pub(super) mod resize;
 #[cfg(target_arch = "x86_64")]
 mod resize_avx2;
 #[cfg(target_arch = "x86_64")]

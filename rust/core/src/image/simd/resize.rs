@@ -4,101 +4,129 @@
 #![allow(unsafe_code, reason = "calls of functions for instructions that the path has")]
 
 use super::Path;
-use crate::image::groups::Group;
-use crate::image::taps::to_pixel;
+use crate::image::blocks::Blocks;
+use crate::image::groups::{GROUP, Group};
+use crate::image::taps::{HALF, to_pixel};
 
-/// Bytes behind a source row that may be read besides those of groups.
-pub(crate) const SLACK: usize = 16;
+/// Columns of a plane of a quad are a multiple of this.
+pub(in crate::image) const STEP: usize = 16;
 
 /// Input of the horizontal pass over four rows.
-pub(crate) struct Across<'a> {
-    /// the rows, interleaved colours, `row_len` apart
-    pub(crate) rows: &'a [u8],
-    pub(crate) row_len: usize,
-    /// per output column: first source column
-    pub(crate) first: &'a [usize],
-    /// groups per output column, and all of them
-    pub(crate) count: usize,
-    pub(crate) weights: &'a [Group],
-    /// per output column: what the sums start with
-    pub(crate) start: &'a [Group],
+pub(in crate::image) struct Across<'a> {
+    /// the rows, each as three planes of `plane_len` bytes
+    pub(in crate::image) rows: &'a [u8],
+    pub(in crate::image) plane_len: usize,
+    pub(in crate::image) blocks: &'a Blocks,
     /// columns of a plane of the quad
-    pub(crate) columns: usize,
+    pub(in crate::image) columns: usize,
 }
 
 impl Across<'_> {
     /// Whether all that the pass reads and writes is there.
-    pub(super) fn fits(&self, out: &[u8]) -> bool {
-        let last = self.first.iter().max().map_or(0, |first| 3 * first + 12 * self.count + SLACK);
-        last <= self.row_len
-            && self.rows.len() >= 4 * self.row_len
-            && self.weights.len() == self.count * self.first.len()
-            && self.start.len() == self.first.len()
-            && self.columns >= self.first.len()
+    fn fits(&self, out: &[u8]) -> bool {
+        self.blocks.fit(self.plane_len)
+            && self.rows.len() == 12 * self.plane_len
+            && self.columns >= self.blocks.columns()
             && out.len() == 12 * self.columns
+    }
+
+    /// A plane of each row, in steps of a group.
+    pub(super) fn planes(&self, channel: usize) -> [*const [u8; GROUP]; 4] {
+        let plane = |row: usize| &self.rows[(3 * row + channel) * self.plane_len..];
+        [plane(0), plane(1), plane(2), plane(3)].map(|plane| plane.as_ptr().cast())
     }
 }
 
 /// The horizontal pass: a quad of three planes from four rows.
-pub(crate) fn across(path: Path, work: &Across<'_>, out: &mut [u8]) {
+pub(in crate::image) fn across(
+    path: Path,
+    work: &Across<'_>,
+    scratch: &mut Vec<f64>,
+    out: &mut [u8],
+) {
     assert!(work.fits(out), "buffers of the horizontal pass");
     match path {
-        // SAFETY: an available path has all instructions named at the function.
+        // SAFETY: an available path has all instructions named at the function, and the buffers fit.
         #[cfg(target_arch = "x86_64")]
         Path::Avx512 => unsafe { super::resize_avx512::across(work, out) },
         #[cfg(target_arch = "x86_64")]
         Path::Avx2 => unsafe { super::resize_avx2::across(work, out) },
-        _ => across_scalar(work, out),
+        _ => across_scalar(work, scratch, out),
     }
 }
 
-fn across_scalar(work: &Across<'_>, out: &mut [u8]) {
-    let weights = work.weights.as_flattened().chunks_exact(4 * work.count);
-    let columns = work.first.iter().zip(weights).zip(work.start);
-    for (x, ((first, weights), start)) in columns.enumerate() {
-        for (y, row) in work.rows.chunks_exact(work.row_len).enumerate() {
-            let [mut r, mut g, mut b, _] = *start;
-            for (pixel, weight) in row[3 * first..].as_chunks::<3>().0.iter().zip(weights) {
-                r = r.wrapping_add(i32::from(pixel[0]).wrapping_mul(*weight));
-                g = g.wrapping_add(i32::from(pixel[1]).wrapping_mul(*weight));
-                b = b.wrapping_add(i32::from(pixel[2]).wrapping_mul(*weight));
+/// In doubles, which hold the sums exactly: the oldest processors of the kind multiply vectors of
+/// those, but not of 32-bit integers.
+fn across_scalar(work: &Across<'_>, scratch: &mut Vec<f64>, out: &mut [u8]) {
+    scratch.resize(work.rows.len(), 0.0);
+    let pixels = scratch.as_chunks_mut::<12>().0;
+    for (index, plane) in work.rows.chunks_exact(work.plane_len).enumerate() {
+        for (pixel, value) in pixels.iter_mut().zip(plane) {
+            pixel[index] = f64::from(*value);
+        }
+    }
+    let (red, rest) = out.as_chunks_mut::<4>().0.split_at_mut(work.columns);
+    let (green, blue) = rest.split_at_mut(work.columns);
+    let quads = red.iter_mut().zip(green).zip(blue);
+    for (block, ((red, green), blue)) in work.blocks.iter().zip(quads) {
+        let mut sums = [0.0; 12];
+        let first = block.parts.first().map_or(0, |part| part.places[0]);
+        for (pixel, weight) in pixels[first..].iter().zip(block.weights) {
+            let weight = f64::from(*weight);
+            for (sum, value) in sums.iter_mut().zip(pixel) {
+                *sum += value * weight;
             }
-            for (plane, sum) in out.chunks_exact_mut(4 * work.columns).zip([r, g, b]) {
-                plane[4 * x + y] = to_pixel(sum);
-            }
+        }
+        for (row, sums) in sums.as_chunks::<3>().0.iter().enumerate() {
+            let pixel =
+                |channel: usize| to_pixel(block.start[channel].wrapping_add(sums[channel] as i32));
+            (red[row], green[row], blue[row]) = (pixel(0), pixel(1), pixel(2));
         }
     }
 }
 
 /// Input of the vertical pass for one output row.
-pub(crate) struct Down<'a> {
+pub(in crate::image) struct Down<'a> {
     /// memory of the quads
-    pub(crate) quads: &'a [u8],
-    /// where the quad of each group starts
-    pub(crate) places: &'a [usize],
-    pub(crate) weights: &'a [Group],
-    /// per channel and column: what the sums start with
-    pub(crate) start: &'a [i32],
-    /// columns of a plane of a quad, a multiple of 16
-    pub(crate) columns: usize,
+    pub(in crate::image) quads: &'a [u8],
+    /// where the quad of each group starts, and the group
+    pub(in crate::image) layers: &'a [(usize, Group)],
+    /// columns of a plane of a quad
+    pub(in crate::image) columns: usize,
 }
 
 impl Down<'_> {
     /// Whether all that the pass reads and writes is there.
-    pub(super) fn fits(&self, out: &[u8]) -> bool {
-        self.columns.is_multiple_of(16)
-            && self.places.iter().all(|place| place + 12 * self.columns <= self.quads.len())
-            && self.places.len() == self.weights.len()
-            && self.start.len() == 3 * self.columns
+    fn fits(&self, out: &[u8]) -> bool {
+        let quad_len = 12 * self.columns;
+        self.columns.is_multiple_of(STEP)
+            && quad_len <= self.quads.len()
+            && self.layers.iter().all(|(place, _)| *place <= self.quads.len() - quad_len)
             && out.len() == 3 * self.columns
+    }
+
+    /// Bytes of a plane of a quad.
+    pub(super) fn plane_len(&self) -> usize {
+        GROUP * self.columns
+    }
+
+    /// The planes of the row in steps.
+    pub(super) fn planes<'a>(
+        &self,
+        out: &'a mut [u8],
+    ) -> (&'a mut [[u8; STEP]], &'a mut [[u8; STEP]], &'a mut [[u8; STEP]]) {
+        let steps = self.columns / STEP;
+        let (red, rest) = out.as_chunks_mut().0.split_at_mut(steps);
+        let (green, blue) = rest.split_at_mut(steps);
+        (red, green, blue)
     }
 }
 
 /// The vertical pass: one row of three planes.
-pub(crate) fn down(path: Path, work: &Down<'_>, out: &mut [u8]) {
+pub(in crate::image) fn down(path: Path, work: &Down<'_>, out: &mut [u8]) {
     assert!(work.fits(out), "buffers of the vertical pass");
     match path {
-        // SAFETY: an available path has all instructions named at the function.
+        // SAFETY: an available path has all instructions named at the function, and the buffers fit.
         #[cfg(target_arch = "x86_64")]
         Path::Avx512 => unsafe { super::resize_avx512::down(work, out) },
         #[cfg(target_arch = "x86_64")]
@@ -108,15 +136,22 @@ pub(crate) fn down(path: Path, work: &Down<'_>, out: &mut [u8]) {
 }
 
 fn down_scalar(work: &Down<'_>, out: &mut [u8]) {
-    let mut sums = work.start.to_vec();
-    for (place, weights) in work.places.iter().zip(work.weights) {
-        for (sum, four) in sums.iter_mut().zip(work.quads[*place..].as_chunks::<4>().0) {
-            for (value, weight) in four.iter().zip(weights) {
-                *sum = sum.wrapping_add(i32::from(*value).wrapping_mul(*weight));
+    for (step, out) in out.as_chunks_mut::<STEP>().0.iter_mut().enumerate() {
+        let mut sums = [HALF; STEP];
+        for (place, weights) in work.layers {
+            let words = &work.quads[place + step * STEP * GROUP..].as_chunks::<GROUP>().0[..STEP];
+            for (sum, four) in sums.iter_mut().zip(words) {
+                let word = u32::from_le_bytes(*four);
+                for (row, weight) in weights.iter().enumerate() {
+                    let value = (word >> (8 * row) & 0xFF) as i32;
+                    *sum = sum.wrapping_add(value.wrapping_mul(*weight));
+                }
             }
         }
+        for (value, sum) in out.iter_mut().zip(sums) {
+            *value = to_pixel(sum);
+        }
     }
-    out.iter_mut().zip(sums).for_each(|(value, sum)| *value = to_pixel(sum));
 }
 
 #[cfg(test)]
