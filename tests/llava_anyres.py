@@ -1,4 +1,4 @@
-"""LLaVA-1.6's tiles with Pillow and plain Python, as its `mm_utils.py` and `llava_arch.py` make them."""
+"""LLaVA-1.6's tiles with Pillow and plain Python, as `mm_utils.py` and `llava_arch.py` do."""
 
 import math
 

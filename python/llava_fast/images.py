@@ -118,14 +118,14 @@ class ImageProcessor:
         return_tensors: "pt" (the default), "np", or None for lists of arrays.
         same: settings as transformers' processors take them, if they say what is so already.
 
-        Returns "pixel_values" (N, 3, S, S) float32 or "pixel_patches" (N, P, K) uint8. With "anyres"
-        also "image_sizes" (N, 2) int64, height and width of each picture; pixel_values have shape
-        (N, tiles, 3, S, S), zeros where a picture has fewer tiles than another; pixel_patches are
-        those of all tiles, and "tiles" (N,) int32 says how many are whose. The arrays are the
-        caller's own: their memory is used again only when nothing refers to it.
+        Returns "pixel_values" (N, 3, S, S) float32 or "pixel_patches" (N, P, K) uint8. With
+        "anyres" also "image_sizes" (N, 2) int64, height and width of each picture; pixel_values
+        have shape (N, tiles, 3, S, S), zeros where a picture has fewer tiles than another;
+        pixel_patches are those of all tiles, and "tiles" (N,) int32 says how many are whose. The
+        arrays are the caller's own: their memory is used again only when nothing refers to it.
 
-        Raises `ImageError` naming the picture (its path, or `images[3]`) and the cause, `ValueError`
-        for a setting that is not so.
+        Raises `ImageError` naming the picture (its path, or `images[3]`) and the cause,
+        `ValueError` for a setting that is not so.
         """
         if return_tensors == "default":
             return_tensors = None if isinstance(images, _Fetched) else "pt"

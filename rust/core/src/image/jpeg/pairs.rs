@@ -50,7 +50,7 @@ impl Pair {
     /// Adds a second symbol.
     fn then(self, second: Self, value: i16) -> Self {
         let sums = u64::from(second.taken()) | u64::from(second.advance()) << 40;
-        Self(self.0 + sums | u64::from(value as u16) << 48)
+        Self((self.0 + sums) | u64::from(value as u16) << 48)
     }
 
     /// No code starts with these bits, or one that is not decoded by look-up.

@@ -111,16 +111,16 @@ impl Down<'_> {
     }
 
     /// The planes of the row in steps.
-    pub(super) fn planes<'a>(
-        &self,
-        out: &'a mut [u8],
-    ) -> (&'a mut [[u8; STEP]], &'a mut [[u8; STEP]], &'a mut [[u8; STEP]]) {
+    pub(super) fn planes<'a>(&self, out: &'a mut [u8]) -> Planes<'a> {
         let steps = self.columns / STEP;
         let (red, rest) = out.as_chunks_mut().0.split_at_mut(steps);
         let (green, blue) = rest.split_at_mut(steps);
         (red, green, blue)
     }
 }
+
+/// Red, green and blue of a row, in steps.
+type Planes<'a> = (&'a mut [[u8; STEP]], &'a mut [[u8; STEP]], &'a mut [[u8; STEP]]);
 
 /// The vertical pass: one row of three planes.
 pub(in crate::image) fn down(path: Path, work: &Down<'_>, out: &mut [u8]) {

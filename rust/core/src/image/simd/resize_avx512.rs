@@ -38,7 +38,7 @@ fn rounded(sums: Sums) -> __m512i {
 /// One column per lane, one row per byte.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
-fn quads(rows: [Sums; 4]) -> __m512i {
+fn quads(rows: &[Sums; 4]) -> __m512i {
     let upper = _mm512_packs_epi32(rounded(rows[0]), rounded(rows[1]));
     let lower = _mm512_packs_epi32(rounded(rows[2]), rounded(rows[3]));
     // Within each 128 bits: four columns of the first row, of the second and so on.
@@ -100,7 +100,7 @@ pub(super) unsafe fn across(work: &Across<'_>, out: &mut [u8]) {
                     *sums = add(*sums, values, weights);
                 }
             }
-            store_64(out, quads(sums));
+            store_64(out, quads(&sums));
         }
     }
 }
