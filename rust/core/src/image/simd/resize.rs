@@ -61,28 +61,44 @@ fn across_scalar(work: &Across<'_>, scratch: &mut Vec<f64>, out: &mut [u8]) {
     scratch.resize(work.rows.len(), 0.0);
     let pixels = scratch.as_chunks_mut::<12>().0;
     for (index, plane) in work.rows.chunks_exact(work.plane_len).enumerate() {
+        let (row, channel) = (index / 3, index % 3);
         for (pixel, value) in pixels.iter_mut().zip(plane) {
-            pixel[index] = f64::from(*value);
+            pixel[4 * channel + row] = f64::from(*value);
         }
     }
     let (red, rest) = out.as_chunks_mut::<4>().0.split_at_mut(work.columns);
     let (green, blue) = rest.split_at_mut(work.columns);
     let quads = red.iter_mut().zip(green).zip(blue);
     for (block, ((red, green), blue)) in work.blocks.iter().zip(quads) {
-        let mut sums = [0.0; 12];
         let first = block.parts.first().map_or(0, |part| part.places[0]);
-        for (pixel, weight) in pixels[first..].iter().zip(block.weights) {
-            let weight = f64::from(*weight);
-            for (sum, value) in sums.iter_mut().zip(pixel) {
-                *sum += value * weight;
-            }
+        let mut sums = [WHOLE; 12];
+        add(&mut sums, &pixels[first..], block.weights);
+        let [r, g, b] = [0, 1, 2].map(|channel| block.start[channel]);
+        let sums = sums.map(|sum| sum.to_bits() as i32);
+        let starts = [r, r, r, r, g, g, g, g, b, b, b, b];
+        let mut bytes = [0; 12];
+        for (byte, (sum, start)) in bytes.iter_mut().zip(sums.iter().zip(starts)) {
+            *byte = to_pixel(sum.wrapping_add(start));
         }
-        for (row, sums) in sums.as_chunks::<3>().0.iter().enumerate() {
-            let pixel =
-                |channel: usize| to_pixel(block.start[channel].wrapping_add(sums[channel] as i32));
-            (red[row], green[row], blue[row]) = (pixel(0), pixel(1), pixel(2));
+        let quads = bytes.as_chunks::<4>().0;
+        (*red, *green, *blue) = (quads[0], quads[1], quads[2]);
+    }
+}
+
+/// What is added to this has its whole part in the lowest bits, negative or not.
+const WHOLE: f64 = (3_u64 << 51) as f64;
+
+/// Not inlined: the compiler would take the sums apart in the loop, because they are so behind it.
+#[inline(never)]
+fn add(sums: &mut [f64; 12], pixels: &[[f64; 12]], weights: &[i32]) {
+    let mut all = *sums;
+    for (pixel, weight) in pixels.iter().zip(weights) {
+        let weight = f64::from(*weight);
+        for (sum, value) in all.iter_mut().zip(pixel) {
+            *sum += value * weight;
         }
     }
+    *sums = all;
 }
 
 /// Input of the vertical pass for one output row.
