@@ -17,42 +17,9 @@ from transformers.models.llava.image_processing_pil_llava import LlavaImageProce
 from llava_fast import ImageConfig, ImageError, ImageProcessor
 from tests.data.make_pictures import jpeg, scene
 from tests.pillow_oracle import patches, values
-from tests.scale import scaled
+from tests.resizes import MODES, noise, ours
 
 PICTURES = Path(__file__).parent / "data" / "pictures"
-MODES = ("crop", "pad", "stretch")
-
-
-def noise(width: int, height: int, seed: int) -> np.ndarray:
-    """Bytes without any structure: every rounding shows."""
-    rng = np.random.default_rng(seed)
-    top = 2 if seed % 3 == 0 else 256
-    return (rng.integers(0, top, (height, width, 3)) * (255 // (top - 1))).astype(np.uint8)
-
-
-def ours(rgb: np.ndarray, size: int, mode: str) -> np.ndarray:
-    processor = ImageProcessor(ImageConfig(size=size, mode=mode, patch_size=1), num_threads=1)
-    return processor(rgb, return_tensors="np")["pixel_values"][0]
-
-
-def random_size(seed: int) -> tuple[int, int]:
-    """1..1500 pixels a side, small and extreme ones more often, at most 200:1."""
-    rng = np.random.default_rng(seed)
-    while True:
-        width, height = (int(v) for v in np.exp(rng.uniform(0, np.log(1501), 2)))
-        if rng.random() < 0.5:
-            width, height = (int(v) for v in rng.integers(1, 1501, 2))
-        if max(width, height) <= 200 * min(width, height):
-            return width, height
-
-
-def test_random_sizes():
-    for seed in range(scaled(500)):
-        width, height = random_size(seed)
-        rgb = noise(width, height, seed)
-        for mode in MODES:
-            expected = values(rgb, 336, mode)
-            assert np.array_equal(ours(rgb, 336, mode), expected), (seed, width, height, mode)
 
 
 @given(st.integers(1, 90), st.integers(1, 90), st.integers(1, 60), st.sampled_from(MODES))
