@@ -45,12 +45,12 @@ pub(super) fn regular(file: File) -> Result<File> {
 }
 
 pub(super) fn read_all(file: &File, limits: &Limits) -> Result<Vec<u8>> {
-    let most = limits.file_bytes;
     let length = file.metadata().map_err(|error| unreadable(&error))?.len();
-    let room = usize::try_from(length).unwrap_or(most).min(most) + 1;
-    let mut bytes = buffer(room)?;
+    check_size(length, limits)?;
+    let mut bytes = buffer(length as usize + 1)?;
     // One byte more than allowed: a file that grows meanwhile is caught as well.
-    file.take(most as u64 + 1).read_to_end(&mut bytes).map_err(|error| unreadable(&error))?;
+    let most = limits.file_bytes as u64;
+    file.take(most + 1).read_to_end(&mut bytes).map_err(|error| unreadable(&error))?;
     check_size(bytes.len() as u64, limits)?;
     Ok(bytes)
 }
