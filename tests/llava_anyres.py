@@ -1,4 +1,5 @@
-"""LLaVA-1.6's tiles with Pillow and plain Python, as `mm_utils.py` and `llava_arch.py` do."""
+"""LLaVA-1.6's tiles with Pillow and plain Python, by the rules of its `mm_utils.py` and
+`llava_arch.py`."""
 
 import math
 

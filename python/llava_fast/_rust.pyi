@@ -20,7 +20,6 @@ __all__ = [
     "cpu_path",
     "cpu_paths",
     "decode_image",
-    "decode_image_file",
     "decode_limits",
     "encode",
     "encode_prompt",
@@ -33,7 +32,8 @@ __version__: str
 
 _Int64 = NDArray[np.int64]
 _Encoded = tuple[_Int64, _Int64, _Int64, list[tuple[str, str, bool]]]
-_Picture = bytes | str | PathLike[str] | tuple[int, int, bytes]
+_File = bytes | str | PathLike[str]
+_Picture = _File | tuple[int, int, bytes]
 _BadRow = tuple[int, str, str]
 _Cache = tuple[str, int]
 
@@ -127,10 +127,7 @@ class Tokenizer:
 def available_threads() -> int: ...
 def cpu_path() -> str: ...
 def cpu_paths() -> list[tuple[str, bool]]: ...
-def decode_image(data: bytes, options: DecodeOptions) -> NDArray[np.uint8]: ...
-def decode_image_file(
-    path: str | PathLike[str], options: DecodeOptions
-) -> NDArray[np.uint8]: ...
+def decode_image(source: _File, options: DecodeOptions) -> NDArray[np.uint8]: ...
 def decode_limits() -> list[tuple[str, int]]: ...
 def encode(
     record: str,

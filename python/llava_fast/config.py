@@ -74,9 +74,8 @@ class ImageConfig:
     patch_size: side of a vision-tower patch in pixels.
     mean, std: per channel, of values in 0..1.
     grid_pinpoints: canvases of "anyres" in pixels, multiples of `size`; None = the five of
-        LLaVA-1.6.
-        The one that keeps most detail is taken, of equals the one with the least empty room, then
-        the first.
+        LLaVA-1.6. The one that keeps most detail is taken, of equals the one with the least empty
+        room, then the first.
     grid_rule: "llava" = a pinpoint is (width, height), sides are truncated; "hf" = (height, width),
         rounded to seven digits first. They differ for about one size in twenty, most of them small
         or nearly square pictures, in the canvas and often in the number of tokens.

@@ -42,10 +42,8 @@ def decode_image(
     Raises `ImageError` for a file that is damaged, unreadable, of another kind or beyond the
     limits; the message names the path and the cause.
     """
-    options = {"truncated": truncated, "png16": png16, "exif_rotation": exif_rotation}
-    if isinstance(source, _BYTES):
-        return _rust.decode_image(bytes(source), options or _PILLOW)
-    return _rust.decode_image_file(os.fspath(source), options or _PILLOW)
+    file = bytes(source) if isinstance(source, _BYTES) else os.fspath(source)
+    return _rust.decode_image(file, options or _PILLOW)
 
 
 class ImageProcessor:
@@ -54,8 +52,8 @@ class ImageProcessor:
     `LlavaProcessor`. Has the attributes that those are asked for: `size`, `crop_size`,
     `image_mean`, `image_grid_pinpoints` and so on.
 
-    Transparency is dropped, as Pillow and the original LLaVA do; transformers >= 5.18 lays a PIL
-    image with alpha on white.
+    Transparency is dropped, as Pillow and the original LLaVA do; transformers 5.23 lays a PIL image
+    that has some on white.
 
     config: size, mode and output form, see `ImageConfig`.
     num_threads: how many pictures are worked on at once, 1..1024; None = the CPUs this process may

@@ -3,6 +3,45 @@
 //! T tokens, d documents, B rows, L columns, R supervised rows, n images.
 
 use crate::conversation::{IGNORE, Sample};
+use crate::image::Output;
+use crate::{Error, Result};
+
+/// How documents are laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// one row for transformers
+    Packed,
+    /// one row per document
+    Padded,
+    /// one row for the models of this project
+    Native,
+}
+
+impl Layout {
+    /// The layout of that name.
+    ///
+    /// # Errors
+    /// `Argument` naming the known ones.
+    pub fn find(name: &str) -> Result<Self> {
+        match name {
+            "packed" => Ok(Self::Packed),
+            "padded" => Ok(Self::Padded),
+            "native" => Ok(Self::Native),
+            _ => Err(Error::Argument(format!(
+                "layout: got `{name}`, expected one of packed, padded, native"
+            ))),
+        }
+    }
+
+    /// The form of the pictures that goes with it.
+    #[must_use]
+    pub fn output(self) -> Output {
+        match self {
+            Self::Packed | Self::Padded => Output::Values,
+            Self::Native => Output::Patches,
+        }
+    }
+}
 
 /// One document of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,37 +3,12 @@
 
 use llava_fast_core::image::{ImageConfig, Mode, Pixels};
 use llava_fast_core::loader::Batch;
-use llava_fast_core::pack::{self, Document};
+use llava_fast_core::pack::{self, Document, Layout};
 use numpy::ndarray::{ArrayViewD, IxDyn};
 use numpy::{Element, IntoPyArray, PyArray1, PyArrayDyn, PyArrayMethods};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-
-/// How documents are laid out.
-#[derive(Clone, Copy)]
-pub enum Layout {
-    /// one row for transformers
-    Packed,
-    /// one row per document
-    Padded,
-    /// one row for the models of this project
-    Native,
-}
-
-impl Layout {
-    /// By its name in Python.
-    pub fn find(name: &str) -> PyResult<Self> {
-        match name {
-            "packed" => Ok(Self::Packed),
-            "padded" => Ok(Self::Padded),
-            "native" => Ok(Self::Native),
-            _ => Err(PyValueError::new_err(format!(
-                "layout: got `{name}`, expected `packed`, `padded` or `native`"
-            ))),
-        }
-    }
-}
 
 /// The keys of a layout. Without a picture there is no key for pictures.
 pub fn to_dict<'py>(
@@ -59,23 +34,22 @@ fn put_pixels(
     layout: Layout,
     image: &ImageConfig,
 ) -> PyResult<()> {
-    let (key, squares) = match &batch.pixels {
-        Pixels::Values(values) => ("pixel_values", values.len() / image.values_len()),
-        Pixels::Patches(bytes) => ("pixel_patches", bytes.len() / image.patches_len()),
+    let (key, empty) = match &batch.pixels {
+        Pixels::Values(values) => ("pixel_values", values.is_empty()),
+        Pixels::Patches(bytes) => ("pixel_patches", bytes.is_empty()),
     };
-    if squares == 0 {
+    if empty {
         return Ok(());
     }
-    let mut shape = vec![squares];
+    let pictures = batch.sizes.len();
+    dict.set_item(key, pixel_array(dict.py(), batch.pixels, pictures, image)?)?;
     if image.mode == Mode::AnyRes {
-        let pictures = batch.sizes.len();
         put_rows(dict, "image_sizes", batch.sizes.into_flattened(), pictures)?;
-        match layout {
-            Layout::Native => put(dict, "tiles", batch.squares)?,
-            Layout::Packed | Layout::Padded => shape = vec![pictures, squares / pictures],
+        if matches!(layout, Layout::Native) {
+            put(dict, "tiles", batch.squares)?;
         }
     }
-    dict.set_item(key, pixel_array(dict.py(), batch.pixels, shape, image)?)
+    Ok(())
 }
 
 /// Owns the memory that an array shows. It is used again only when this object goes, with the last
@@ -83,23 +57,18 @@ fn put_pixels(
 #[pyclass(frozen)]
 struct Memory(Pixels);
 
-/// Squares as an array: `shape` of them, each 3, S, S or P, K.
+/// The array of so many pictures, of the shape that [`Pixels::shape`] says.
 pub fn pixel_array<'py>(
     py: Python<'py>,
     pixels: Pixels,
-    mut shape: Vec<usize>,
+    pictures: usize,
     image: &ImageConfig,
 ) -> PyResult<Bound<'py, PyAny>> {
+    let shape = pixels.shape(pictures, image);
     let memory = Bound::new(py, Memory(pixels))?;
     match &memory.get().0 {
-        Pixels::Values(values) => {
-            shape.extend([3, image.size, image.size]);
-            shown(&memory, values, &shape)
-        }
-        Pixels::Patches(bytes) => {
-            shape.extend([image.patches(), image.patch_row()]);
-            shown(&memory, bytes, &shape)
-        }
+        Pixels::Values(values) => shown(&memory, values, &shape),
+        Pixels::Patches(bytes) => shown(&memory, bytes, &shape),
     }
 }
 

@@ -3,15 +3,15 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use llava_fast_core::cache::PixelCache;
-use llava_fast_core::image::Output;
 use llava_fast_core::loader::{Bad, Dataset as Core};
+use llava_fast_core::pack::Layout;
+use llava_fast_core::source::Images;
 use llava_fast_core::{Records, conversation, parallel};
 use numpy::{IntoPyArray, PyArray1};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::arrays::{Layout, to_dict};
+use crate::arrays::to_dict;
 use crate::errors::to_python;
 use crate::settings::Image;
 use crate::text::Tokenizer;
@@ -91,13 +91,9 @@ impl Dataset {
         skip: bool,
         threads: usize,
     ) -> PyResult<(Bound<'py, PyDict>, Vec<BadRow>)> {
-        let layout = Layout::find(layout)?;
-        let output = match layout {
-            Layout::Native => Output::Patches,
-            Layout::Packed | Layout::Padded => Output::Values,
-        };
-        let batch = py.detach(|| self.core.batch(&indices, output, threads)).map_err(to_python)?;
-        let mut batch = batch;
+        let layout = Layout::find(layout).map_err(to_python)?;
+        let run = || self.core.batch(&indices, layout.output(), threads);
+        let mut batch = py.detach(run).map_err(to_python)?;
         let bad = rows(std::mem::take(&mut batch.bad), skip)?;
         Ok((to_dict(py, batch, layout, &self.core.image, self.core.tokenizer.pad())?, bad))
     }

@@ -2,12 +2,10 @@
 
 use std::path::PathBuf;
 
-use llava_fast_core::cache::{PixelCache, Stats};
-use llava_fast_core::image::{self, ImageConfig, Mode, Output, Pixels, Rgb8, Source};
-use llava_fast_core::{Error, source};
-use numpy::ndarray::Array3;
+use llava_fast_core::Error;
+use llava_fast_core::image::{self, ImageConfig, Output, Rgb8, Source};
+use llava_fast_core::source::read_image;
 use numpy::{IntoPyArray, PyArray1, PyArray2, PyArray3, PyArrayMethods};
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 
@@ -18,60 +16,13 @@ use crate::settings::{Decode, Image};
 /// (pixels, squares of each picture, height and width of each)
 type Processed<'py> = (Bound<'py, PyAny>, Bound<'py, PyArray1<i32>>, Bound<'py, PyArray2<i64>>);
 
-/// `decode_image(bytes, options)`: `(H, W, 3)` uint8.
-#[pyfunction]
-pub fn decode_image(
-    py: Python<'_>,
-    data: PyBackedBytes,
-    options: Decode,
-) -> PyResult<Bound<'_, PyArray3<u8>>> {
-    let decode = || image::decode(&data, &options.options()?);
-    to_array(py, py.detach(decode).map_err(to_python)?)
-}
-
-/// `decode_image_file(path, options)`: `(H, W, 3)` uint8; an error names the path.
-#[pyfunction]
-pub fn decode_image_file(
-    py: Python<'_>,
-    path: PathBuf,
-    options: Decode,
-) -> PyResult<Bound<'_, PyArray3<u8>>> {
-    let options = options.options().map_err(to_python)?;
-    let read = || {
-        let bytes = source::read_image(None, &path, options.limits.file_bytes)?;
-        image::decode(&bytes, &options)
-    };
-    let named = |error: Error| to_python(error.in_image(&path.to_string_lossy()));
-    to_array(py, py.detach(read).map_err(named)?)
-}
-
-/// `image_size(bytes, ...)`: width and height that `decode_image` would give, from the headers.
-#[pyfunction]
-#[pyo3(signature = (data, *, exif_rotation=false))]
-pub fn image_size(data: PyBackedBytes, exif_rotation: bool) -> PyResult<(usize, usize)> {
-    let options = DecodeOptions { exif_rotation, ..DecodeOptions::default() };
-    image::probe(&data, &options).map_err(to_python)
-}
-
-fn options(truncated: &str, png16: &str, exif_rotation: bool) -> PyResult<DecodeOptions> {
-    let truncated = match truncated {
-        "error" => Truncated::Error,
-        "fill" => Truncated::Fill,
-        other => return Err(unknown("truncated", other, "error, fill")),
-    };
-    let png16 = match png16 {
-        "clip" => Png16::Clip,
-        "scale" => Png16::Scale,
-        other => return Err(unknown("png16", other, "clip, scale")),
-    };
-    Ok(DecodeOptions { truncated, png16, exif_rotation, ..DecodeOptions::default() })
-}
-
-fn to_array(py: Python<'_>, image: Rgb8) -> PyResult<Bound<'_, PyArray3<u8>>> {
-    let shape = (image.height, image.width, 3);
-    let array = Array3::from_shape_vec(shape, image.pixels)
-        .map_err(|error| PyValueError::new_err(error.to_string()))?;
-    Ok(array.into_pyarray(py))
+/// A file as Python hands it over.
+#[derive(FromPyObject)]
+pub enum File {
+    /// all its bytes
+    Bytes(PyBackedBytes),
+    /// its name
+    Named(PathBuf),
 }
 
 /// A picture as Python hands it over.
@@ -79,10 +30,34 @@ fn to_array(py: Python<'_>, image: Rgb8) -> PyResult<Bound<'_, PyArray3<u8>>> {
 pub enum Given {
     /// height, width and as many times three bytes
     Pixels(usize, usize, PyBackedBytes),
-    /// the bytes of a file
-    Bytes(PyBackedBytes),
-    /// a file by name
-    File(PathBuf),
+    /// not decoded yet
+    File(File),
+}
+
+/// `decode_image(source, options)`: `(H, W, 3)` uint8; an error names the path.
+#[pyfunction]
+pub fn decode_image(
+    py: Python<'_>,
+    source: File,
+    options: Decode,
+) -> PyResult<Bound<'_, PyArray3<u8>>> {
+    let decode = || match &source {
+        File::Bytes(data) => image::decode(data, &options.options()?),
+        File::Named(path) => {
+            let options = options.options()?;
+            let read = read_image(path, &options.limits);
+            let decoded = read.and_then(|bytes| image::decode(&bytes, &options));
+            decoded.map_err(|error| error.in_image(&path.to_string_lossy()))
+        }
+    };
+    let Rgb8 { width, height, pixels } = py.detach(decode).map_err(to_python)?;
+    pixels.into_pyarray(py).reshape([height, width, 3])
+}
+
+/// `image_size(bytes, options)`: width and height that `decode_image` would give, from the headers.
+#[pyfunction]
+pub fn image_size(data: PyBackedBytes, options: Decode) -> PyResult<(usize, usize)> {
+    options.options().and_then(|options| image::probe(&data, &options)).map_err(to_python)
 }
 
 /// Model input from pictures, a batch at a time.
@@ -128,16 +103,9 @@ impl ImagePipeline {
             image::process(&sources, &self.config, self.output, num_threads, cache)
         };
         let image::Batch { pixels, squares, sizes } = py.detach(run).map_err(to_python)?;
-        let shape = match pixels {
-            Pixels::Patches(_) => vec![squares.iter().sum()],
-            Pixels::Values(_) if self.config.mode != Mode::AnyRes => vec![squares.len()],
-            Pixels::Values(_) => {
-                vec![squares.len(), squares.iter().copied().max().unwrap_or(0)]
-            }
-        };
         let squares: Vec<_> = squares.into_iter().map(|count| count as i32).collect();
         let sizes = sizes.into_flattened().into_pyarray(py).reshape([sources.len(), 2])?;
-        let pixels = pixel_array(py, pixels, shape, &self.config)?;
+        let pixels = pixel_array(py, pixels, sources.len(), &self.config)?;
         Ok((pixels, squares.into_pyarray(py), sizes))
     }
 }
@@ -145,8 +113,8 @@ impl ImagePipeline {
 impl ImagePipeline {
     fn source(&self, index: usize, image: Given) -> Result<Source<PyBackedBytes>, Error> {
         Ok(match image {
-            Given::File(path) => Source::File(path),
-            Given::Bytes(data) => Source::Bytes(data),
+            Given::File(File::Named(path)) => Source::File(path),
+            Given::File(File::Bytes(data)) => Source::Bytes(data),
             Given::Pixels(height, width, data) => {
                 let image = Rgb8::new(width, height, data, &self.config.decode.limits);
                 Source::Pixels(image.map_err(|e| e.in_image(&format!("images[{index}]")))?)

@@ -21,7 +21,9 @@ mod _rust {
     #[pymodule_export]
     use super::dataset::{Dataset, available_threads};
     #[pymodule_export]
-    use super::image::{ImagePipeline, decode_image, decode_image_file, image_size};
+    use super::doctor::{cpu_path, cpu_paths, decode_limits};
+    #[pymodule_export]
+    use super::image::{ImagePipeline, decode_image, image_size};
     #[pymodule_export]
     use super::settings::image_tokens;
     #[pymodule_export]

@@ -66,15 +66,9 @@ impl Image {
         Ok(config)
     }
 
-    /// The form by its name in Python.
+    /// The form that is asked for.
     pub fn output(&self) -> Result<Output, Error> {
-        match self.output.as_str() {
-            "pixel_values" => Ok(Output::Values),
-            "pixel_patches" => Ok(Output::Patches),
-            other => Err(Error::Argument(format!(
-                "output: got `{other}`, expected one of pixel_values, pixel_patches"
-            ))),
-        }
+        Output::find(&self.output)
     }
 }
 

@@ -1,8 +1,6 @@
 //! A picture to all its squares, in either form.
 
-use super::{
-    ImageConfig, Plan, Rows, patches_from_planes, patches_into, values_from_planes, values_into,
-};
+use super::{ImageConfig, Mode, Plan, Rows, patches_into, values_into};
 use crate::pool::{Buffer, Number};
 use crate::{Error, Result};
 
@@ -15,6 +13,22 @@ pub enum Output {
     Patches,
 }
 
+impl Output {
+    /// The form of that name.
+    ///
+    /// # Errors
+    /// `Argument` naming the known ones.
+    pub fn find(name: &str) -> Result<Self> {
+        match name {
+            "pixel_values" => Ok(Self::Values),
+            "pixel_patches" => Ok(Self::Patches),
+            _ => Err(Error::Argument(format!(
+                "output: got `{name}`, expected one of pixel_values, pixel_patches"
+            ))),
+        }
+    }
+}
+
 /// Squares of pictures, one after the other.
 #[derive(Debug)]
 pub enum Pixels {
@@ -22,6 +36,30 @@ pub enum Pixels {
     Values(Buffer<f32>),
     /// of [`patches_into`]
     Patches(Buffer<u8>),
+}
+
+impl Pixels {
+    /// Shape of the array that they are, of so many pictures: squares of 3, S, S or P, K; values of
+    /// [`Mode::AnyRes`] picture by picture.
+    #[must_use]
+    pub fn shape(&self, pictures: usize, config: &ImageConfig) -> Vec<usize> {
+        match self {
+            Self::Values(values) => {
+                let squares = values.len() / config.values_len();
+                let square = [3, config.size, config.size];
+                if config.mode == Mode::AnyRes {
+                    let each = squares.checked_div(pictures).unwrap_or(0);
+                    [&[pictures, each], &square[..]].concat()
+                } else {
+                    [&[squares], &square[..]].concat()
+                }
+            }
+            Self::Patches(bytes) => {
+                let squares = bytes.len() / config.patches_len();
+                vec![squares, config.patches(), config.patch_row()]
+            }
+        }
+    }
 }
 
 /// The number that a form consists of, and how a plan is written in it.
