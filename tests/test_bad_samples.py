@@ -161,7 +161,7 @@ def test_a_broken_json_file_names_the_line(folder):
 def test_missing_places(folder):
     with pytest.raises(DataError, match=r"no_such\.json"):
         tiny_data.LlavaDataset(folder / "no_such.json", folder, tiny_data.tokenizer())
-    with pytest.raises(DataError, match="is not a folder"):
+    with pytest.raises(DataError, match="no` is no folder, zip or tar: no such file"):
         tiny_data.LlavaDataset(folder / "train.json", folder / "no", tiny_data.tokenizer())
     (folder / "train.json").write_text("[]")
     empty = re.escape(f"`{folder / 'train.json'}`: none of the 0 records is usable")

@@ -82,7 +82,7 @@ LIES: dict[str, tuple[Callable[[], Zip], str]] = {
     "strongly": (lambda: Zip.of(PICTURE, flags=1 << 6), "the entry is encrypted"),
     "too large": (
         lambda: Zip.of(PICTURE, size=(64 << 20) + 1),
-        "image refused: the file is larger than 64 MiB",
+        "image refused: the file is larger than 67108864 bytes",
     ),
     "cannot be": (
         lambda: Zip.of(PICTURE, size=64 << 20),

@@ -67,11 +67,8 @@ pub(super) fn check_size(size: u64, limits: &Limits) -> Result<()> {
     if size <= limits.file_bytes as u64 {
         return Ok(());
     }
-    let most = match limits.file_bytes {
-        bytes if bytes >= 1 << 20 && bytes % (1 << 20) == 0 => format!("{} MiB", bytes >> 20),
-        bytes => format!("{bytes} bytes"),
-    };
-    Err(ImageFault::Refused(format!("the file is larger than {most}")).into())
+    let text = format!("the file is larger than {} bytes", limits.file_bytes);
+    Err(ImageFault::Refused(text).into())
 }
 
 /// The first bytes of a file, at most [`START`].

@@ -128,7 +128,7 @@ mod tests {
         file.set_len((64 << 20) + 1).expect("sparse file");
         let source = Folder::open(&folder.join("root"), false).expect("a folder");
         let error = source.read("huge", &Limits::default()).expect_err("too large");
-        assert_eq!(error.to_string(), "image refused: the file is larger than 64 MiB");
+        assert_eq!(error.to_string(), "image refused: the file is larger than 67108864 bytes");
         fs::remove_dir_all(folder).expect("remove");
     }
 }

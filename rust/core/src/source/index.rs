@@ -164,3 +164,60 @@ fn name_of<'a>(names: &'a str, entry: &Entry) -> &'a str {
 fn both_directories(a: &Entry, b: &Entry) -> bool {
     a.kind == Kind::Directory && b.kind == Kind::Directory
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Index, Kind};
+
+    fn index(entries: &[(&str, u64, u64)]) -> Index {
+        let mut index = Index::default();
+        for (name, header, packed) in entries {
+            index.push(name, [*header, *packed, *packed], 0, Kind::Stored);
+        }
+        index.finish(10, 1000);
+        index
+    }
+
+    #[test]
+    fn entries_are_found_by_name() {
+        let index = index(&[("b", 20, 5), ("a/x", 50, 5), ("a-b", 70, 5), ("c", 990, 0)]);
+        for (name, header) in [("b", 20), ("a/x", 50), ("a-b", 70), ("c", 990)] {
+            let entry = index.find(name).expect("there");
+            assert_eq!((entry.header, entry.kind), (header, Kind::Stored));
+        }
+        assert!(index.find("a").is_none());
+    }
+
+    #[test]
+    fn what_shares_bytes_or_a_name_is_marked() {
+        let kinds = |entries: &[(&str, u64, u64)], names: &[&str]| {
+            let index = index(entries);
+            names.iter().map(|name| index.find(name).expect("there").kind).collect::<Vec<_>>()
+        };
+        let (good, both) = (Kind::Stored, Kind::Overlapping);
+        assert_eq!(kinds(&[("a", 0, 10), ("b", 20, 10)], &["a", "b"]), [good, good]);
+        assert_eq!(kinds(&[("a", 0, 11), ("b", 20, 10)], &["a", "b"]), [both, both]);
+        let nested = [("a", 0, 100), ("b", 20, 10), ("c", 50, 10), ("d", 200, 0)];
+        assert_eq!(kinds(&nested, &["a", "b", "c", "d"]), [both, both, both, good]);
+        assert_eq!(kinds(&[("a", 0, 991), ("b", u64::MAX, 1)], &["a", "b"]), [Kind::Outside; 2]);
+        assert_eq!(
+            kinds(&[("a", 0, 5), ("a", 20, 5), ("b", 40, 5)], &["a", "b"]),
+            [Kind::Twice, good]
+        );
+    }
+
+    #[test]
+    fn near_names_are_suggested() {
+        let index = index(&[("train/1.jpg", 0, 1), ("val/2.jpg", 20, 1), ("3.jpg", 40, 1)]);
+        for (asked, found) in [
+            ("1.jpg", Some("train/1.jpg")),
+            ("2.jpg", Some("val/2.jpg")),
+            ("coco/train/1.jpg", Some("train/1.jpg")),
+            ("images/3.jpg", Some("3.jpg")),
+            ("3.JPG", Some("3.jpg")),
+            ("4.jpg", None),
+        ] {
+            assert_eq!(index.suggest(asked), found, "{asked}");
+        }
+    }
+}

@@ -10,6 +10,8 @@ mod folder;
 mod index;
 mod names;
 mod tar;
+#[cfg(test)]
+mod tests;
 mod zip;
 
 use std::path::Path;
