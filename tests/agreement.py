@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from llava_fast import ImageError, _rust, decode_image
+from llava_fast import DecodeOptions, ImageError, _rust, decode_image
 from tests.pillow_oracle import pillow_rgb
 
 
@@ -27,5 +27,5 @@ def agree(data: bytes, name: object = "") -> bool:
     if ours is None:
         return False
     np.testing.assert_array_equal(ours, theirs, str(name))
-    assert _rust.image_size(data) == (ours.shape[1], ours.shape[0]), name
+    assert _rust.image_size(data, DecodeOptions()) == (ours.shape[1], ours.shape[0]), name
     return True

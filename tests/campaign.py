@@ -85,7 +85,7 @@ def _ask_all(judge: Judge, files: list[File]) -> list[Verdict]:
 
 def _count(outcomes: Outcomes, file: File, verdicts: tuple[Verdict, ...], folder: Path) -> None:
     outcome = outcome_of(file.data, verdicts)
-    if outcome not in ("refused", "equal"):
+    if outcome not in ("refused", "equal", "tolerated"):
         (folder / f"{file.name.replace(' ', '-')}.{file.kind}").write_bytes(file.data)
         outcomes.culprits.append(f"{file.name} ({file.kind}): {outcome}")
         outcome = "wrong"

@@ -15,7 +15,7 @@ import numpy as np
 from llava_fast import ImageConfig, ImageProcessor
 from tests.judge import ROOT, VARIABLE, digest
 
-MODES = ("crop", "pad")
+MODES = ("crop", "pad", "stretch")
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def resize(seed: int) -> Resize:
         if max(width, height) <= 200 * min(width, height):
             break
     size = int(np.exp(rng.uniform(0, np.log(701)))) if rng.random() < 0.6 else 336
-    return Resize(noise(width, height, seed), size, MODES[seed % 2])
+    return Resize(noise(width, height, seed), size, MODES[seed // 3 % 3])
 
 
 def ours(rgb: np.ndarray, size: int, mode: str) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile, ImageOps
 
-from llava_fast import ImageError, _rust, decode_image
+from llava_fast import DecodeOptions, ImageError, _rust, decode_image
 from tests.agreement import outcome
 from tests.data.make_pictures import CHANNELS, PNG_KINDS, chunk, jpeg, png, random_png, scene
 from tests.odd_files import bmp
@@ -23,13 +23,15 @@ def test_png16_scale_gives_the_high_byte():
     for interlaced in (False, True):
         samples = rng.integers(0, 65_536, (9, 11, 1))
         file = png(samples, 16, 0, interlaced=interlaced)
-        scaled_down = decode_image(file, png16="scale")
+        scaled_down = decode_image(file, DecodeOptions(png16="scale"))
         np.testing.assert_array_equal(scaled_down, np.repeat(samples // 256, 3, axis=2))
         np.testing.assert_array_equal(decode_image(file), np.minimum(samples, 255).repeat(3, 2))
     for colour, depth in PNG_KINDS:
         if (colour, depth) != (0, 16):
             file = random_png(rng, colour, depth, (9, 7))
-            np.testing.assert_array_equal(decode_image(file, png16="scale"), decode_image(file))
+            np.testing.assert_array_equal(
+                decode_image(file, DecodeOptions(png16="scale")), decode_image(file)
+            )
 
 
 def cuttable(rng: Rng, number: int) -> bytes:
@@ -65,13 +67,13 @@ def test_cut_files_are_filled_as_pillow_fills_them(monkeypatch: pytest.MonkeyPat
         theirs = outcome(pillow_rgb, cut)
         if theirs is None and cut.startswith(b"\x89PNG"):
             theirs = before_half_a_header(cut)
-        ours = outcome(lambda data: decode_image(data, truncated="fill"), cut)
+        ours = outcome(lambda data: decode_image(data, DecodeOptions(truncated="fill")), cut)
         if ours is not None:
             np.testing.assert_array_equal(ours, theirs, str(number))
             filled += outcome(decode_image, cut) is None
         elif theirs is not None:
             with pytest.raises(ImageError, match=r"truncated PNG: .* by chance"):
-                decode_image(cut, truncated="fill")
+                decode_image(cut, DecodeOptions(truncated="fill"))
             by_chance += 1
     assert filled > count / 4
     assert by_chance < count / 5  # these pictures have rows of few bytes
@@ -82,7 +84,7 @@ def test_cut_webp_is_refused_as_by_pillow(monkeypatch: pytest.MonkeyPatch):
     for file in (saved(scene(30, 30, 1), "WEBP", lossless=kind) for kind in (False, True)):
         for end in range(0, len(file) - 1, 7):
             with pytest.raises(ImageError):
-                decode_image(file[:end], truncated="fill")
+                decode_image(file[:end], DecodeOptions(truncated="fill"))
             assert outcome(pillow_rgb, file[:end]) is None
 
 
@@ -94,9 +96,9 @@ def turned(data: bytes) -> np.ndarray:
 
 def check_turned(data: bytes, expected: np.ndarray) -> None:
     """Ours are these pixels and this size with the option; without it they are not turned."""
-    np.testing.assert_array_equal(decode_image(data, exif_rotation=True), expected)
+    np.testing.assert_array_equal(decode_image(data, DecodeOptions(exif_rotation=True)), expected)
     height, width, _ = expected.shape
-    assert _rust.image_size(data, exif_rotation=True) == (width, height)
+    assert _rust.image_size(data, DecodeOptions(exif_rotation=True)) == (width, height)
     np.testing.assert_array_equal(decode_image(data), pillow_rgb(data))
 
 
@@ -106,9 +108,9 @@ def test_exif_orientations(kind: str, orientation: int):
     for size in ((13, 7), (1, 9)):
         data = saved(scene(*size, 1), kind, exif=exif(orientation))
         check_turned(data, turned(data))
-    assert (decode_image(data, exif_rotation=True).shape != decode_image(data).shape) == (
-        orientation in (5, 6, 7, 8)
-    )
+    assert (
+        decode_image(data, DecodeOptions(exif_rotation=True)).shape != decode_image(data).shape
+    ) == (orientation in (5, 6, 7, 8))
 
 
 def test_xmp_orientation_where_exif_has_none():
@@ -140,7 +142,7 @@ def test_bad_exif_is_harmless():
         cut = damaged[: int(rng.integers(6, len(good) + 1))] if rng.random() < 0.3 else damaged
         app1 = b"\xff\xe1" + struct.pack(">H", len(cut) + 2) + cut
         data = plain[:2] + app1 + plain[2:]
-        ours = decode_image(data, exif_rotation=True)
+        ours = decode_image(data, DecodeOptions(exif_rotation=True))
         try:
             expected = turned(data)
         except Exception:  # Pillow reads, or writes, no such EXIF
@@ -153,6 +155,6 @@ def test_bad_exif_is_harmless():
 def test_options_have_few_values():
     data = saved(scene(9, 7, 1), "PNG")
     with pytest.raises(ValueError, match="truncated: got `keep`, expected one of error, fill"):
-        decode_image(data, truncated="keep")  # type: ignore[arg-type]
+        decode_image(data, DecodeOptions(truncated="keep"))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="png16: got `round`, expected one of clip, scale"):
-        decode_image(data, png16="round")  # type: ignore[arg-type]
+        decode_image(data, DecodeOptions(png16="round"))  # type: ignore[arg-type]

@@ -126,9 +126,7 @@ def test_inside_of_a_llava_processor(tmp_path, kind):
     mine.image_processor = ours(tmp_path, KINDS[kind])
     for given in (images, arrays, [images[:1], images[1:]]):
         options = {"text": text, "images": given, "padding": True}
-        assert_same(
-            mine(**options, return_tensors="pt"), theirs(**options, return_tensors="pt")
-        )
+        assert_same(mine(**options, return_tensors="pt"), theirs(**options, return_tensors="pt"))
         assert_same(mine(**options), theirs(**options))
     assert mine.model_input_names == theirs.model_input_names
     # The constructor takes it too, and what is saved is read back.
@@ -186,7 +184,9 @@ def test_arrays_and_tensors():
         processor(rgb, input_data_format="none")
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGBA", "RGBX", "CMYK", "YCbCr", "I", "F", "I;16"])
+@pytest.mark.parametrize(
+    "mode", ["1", "L", "LA", "P", "PA", "RGBA", "RGBX", "CMYK", "YCbCr", "I", "F", "I;16"]
+)
 def test_pil_pictures_of_any_mode(mode):
     """Pillow's `convert("RGB")`, as the original LLaVA does: transparency is dropped."""
     gray = Image.fromarray(noise(40, 30, 5)[..., 0])

@@ -163,7 +163,9 @@ def test_names(tmp_path: Path, write: Callable[..., Path]):
 def test_a_missing_entry_suggests_another(tmp_path: Path, write: Callable[..., Path]):
     images = write(tmp_path / "archive", {f"train2017/{n}.jpg": PICTURE for n in range(9)})
     refused(images, "3.jpg", "no entry of that name; did you mean `train2017/3.jpg`?")
-    refused(images, "coco/train2017/3.jpg", "no entry of that name; did you mean `train2017/3.jpg`?")
+    refused(
+        images, "coco/train2017/3.jpg", "no entry of that name; did you mean `train2017/3.jpg`?"
+    )
     refused(images, "train2017/3.JPG", "no entry of that name; did you mean `train2017/3.jpg`?")
     with pytest.raises(ImageError, match=r"no entry of that name$"):
         pixels(images, "other.jpg")

@@ -1,4 +1,4 @@
-"""Paths that are no picture files: refused at once with the cause; nothing waits or fills memory."""
+"""Paths that are no picture files: refused at once with the cause; nothing waits or grows."""
 
 import os
 import socket

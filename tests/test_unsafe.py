@@ -7,7 +7,15 @@ from tests.repository import ROOT, files
 
 # Path of the module -> why it needs `unsafe`.
 ALLOWED: dict[str, str] = {
-    "rust/py/src/arrays.rs": "numpy shows memory of which Rust stays the owner",
+    "rust/core/src/image/simd/mod.rs": "functions compiled for instructions asked for at run time",
+    "rust/core/src/image/simd/lanes.rs": "vectors to and from arrays",
+    "rust/core/src/image/simd/jpeg_colour.rs": "calls into functions for a path",
+    "rust/core/src/image/simd/jpeg_idct.rs": "calls into functions for a path",
+    "rust/core/src/image/simd/planes.rs": "calls into functions for a path",
+    "rust/core/src/image/simd/resize.rs": "calls into functions for a path",
+    "rust/core/src/image/simd/resize_avx2.rs": "windows of a row, checked once for all of them",
+    "rust/core/src/image/simd/resize_avx512.rs": "windows of a row, checked once for all of them",
+    "rust/py/src/arrays.rs": "arrays over the memory of pooled buffers",
 }
 
 NOT_CODE = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\])*"', re.DOTALL)

@@ -2,7 +2,7 @@
 
 use llava_fast_core::Error;
 use llava_fast_core::image::{
-    self, DecodeOptions, ImageConfig, Limits, Mode, Plan, Png16, Rgb8, Rows, Truncated,
+    self, DecodeOptions, ImageConfig, Limits, Mode, Png16, Rgb8, Rows, Truncated,
 };
 
 /// Small enough for thousands of pictures a second.
@@ -90,19 +90,22 @@ pub fn prepare(data: &[u8]) {
     let (width, height) = (usize::from(width) + 1, usize::from(height) + 1);
     let pixels = samples.iter().copied().chain([0]).cycle().take(width * height * 3).collect();
     if let Ok(picture) = Rgb8::new(width, height, pixels, &LIMITS) {
-        fit(&picture, usize::from(size) << 2 | usize::from(mode & 3));
+        fit(&mut &picture, usize::from(size) << 2 | usize::from(mode & 3));
     }
 }
 
-fn fit(mut picture: &Rgb8, choice: usize) {
+/// The model input in both forms.
+fn fit(picture: &mut dyn Rows, choice: usize) -> (Vec<f32>, Vec<u8>) {
     let mode = [Mode::Crop, Mode::Pad, Mode::Stretch, Mode::AnyRes][choice % 4];
     let size = choice / 4 % 100 + 1;
     let config = ImageConfig::new(size, mode, size.min(14), MEAN, STD).expect("valid settings");
-    let squares = config.squares(picture.width, picture.height);
+    let (width, height) = (picture.width(), picture.height());
+    let squares = config.squares(width, height);
     let mut values = vec![f32::NAN; squares * config.values_len()];
     let mut patches = vec![0; squares * config.patches_len()];
-    image::fit(&mut picture, &config, &mut values).expect("any picture fits");
-    image::fit(&mut picture, &config, &mut patches).expect("any picture fits");
+    image::fit(picture, &config, &mut values).expect("any picture fits");
+    image::fit(picture, &config, &mut patches).expect("any picture fits");
     assert!(values.iter().all(|value| value.is_finite()));
-    assert!(config.image_tokens(picture.width, picture.height) >= config.patches());
+    assert!(config.image_tokens(width, height) >= config.patches());
+    (values, patches)
 }

@@ -141,7 +141,10 @@ class ImageConfig:
 
         Processor, loader and model all count by this function.
         """
-        sides = (integer("height", height, 1, _LARGEST_SIDE), integer("width", width, 1, _LARGEST_SIDE))
+        sides = (
+            integer("height", height, 1, _LARGEST_SIDE),
+            integer("width", width, 1, _LARGEST_SIDE),
+        )
         return _rust.image_tokens(self, *sides)
 
 

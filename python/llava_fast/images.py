@@ -98,7 +98,9 @@ class ImageProcessor:
         """
         folder = Path(directory)
         fields = processor_config.fields(*processor_config.read(folder))
-        own = read_json(folder / "llava_fast.json") if (folder / "llava_fast.json").is_file() else {}
+        own = (
+            read_json(folder / "llava_fast.json") if (folder / "llava_fast.json").is_file() else {}
+        )
         if "image_mode" in own:
             fields["mode"] = own["image_mode"]
         patch_size = processor_config.patch_size(folder)
@@ -107,7 +109,10 @@ class ImageProcessor:
         return cls(ImageConfig(**(fields | overrides)), num_threads, cache, cache_bytes)
 
     def __call__(
-        self, images: Any, return_tensors: Literal["pt", "np", "default"] | None = "default", **same: Any
+        self,
+        images: Any,
+        return_tensors: Literal["pt", "np", "default"] | None = "default",
+        **same: Any,
     ) -> Features:
         """One picture or a sequence of N, also of sequences: bytes, paths, PIL images, or
         (H, W, 3) uint8 arrays and tensors. The channels of an array are never guessed: those of
@@ -128,7 +133,9 @@ class ImageProcessor:
         if return_tensors == "default":
             return_tensors = None if isinstance(images, _Fetched) else "pt"
         if return_tensors not in ("pt", "np", None):
-            raise ValueError(f"return_tensors: got `{return_tensors}`, expected one of pt, np, None")
+            raise ValueError(
+                f"return_tensors: got `{return_tensors}`, expected one of pt, np, None"
+            )
         first = _channels_first(same.pop("input_data_format", None))
         self._refuse_other(same)
         pictures = [_source(index, one, first) for index, one in enumerate(_flat(images))]

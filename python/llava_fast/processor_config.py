@@ -148,7 +148,9 @@ def _kind(file: str, raw: Settings) -> str:
     """The class, without what names its implementation; CLIP's where none is named."""
     key = "image_processor_type" if raw.get("image_processor_type") else "feature_extractor_type"
     named = str(raw.get(key) or "CLIPImageProcessor")
-    kind = named.removesuffix("Fast").removesuffix("Pil").replace("FeatureExtractor", "ImageProcessor")
+    kind = (
+        named.removesuffix("Fast").removesuffix("Pil").replace("FeatureExtractor", "ImageProcessor")
+    )
     if kind not in _DEFAULTS:
         raise _unhonoured(file, key, named)
     return kind

@@ -3,7 +3,6 @@
 
 mod pictures;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::cache::PixelCache;
@@ -16,6 +15,7 @@ use crate::pack::Document;
 use crate::parallel;
 use crate::pool::Buffer;
 use crate::records::Records;
+use crate::source::Images;
 use pictures::Picture;
 
 /// Records, and everything that turns one into model input.

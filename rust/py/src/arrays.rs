@@ -1,5 +1,4 @@
-//! Batches as dictionaries of numpy arrays; every array takes over its memory, nothing is copied.
-#![allow(unsafe_code, reason = "an array over the memory of a pooled buffer, which it keeps alive")]
+//! Batches as dictionaries of numpy arrays; every array takes over its vector, nothing is copied.
 
 use llava_fast_core::image::{ImageConfig, Mode, Pixels};
 use llava_fast_core::loader::Batch;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use llava_fast_core::cache::PixelCache;
 use llava_fast_core::loader::{Bad, Dataset as Core};
 use llava_fast_core::pack::Layout;
 use llava_fast_core::source::Images;

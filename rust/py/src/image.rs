@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use llava_fast_core::Error;
+use llava_fast_core::cache::{PixelCache, Stats};
 use llava_fast_core::image::{self, ImageConfig, Output, Rgb8, Source};
 use llava_fast_core::source::read_image;
 use numpy::{IntoPyArray, PyArray1, PyArray2, PyArray3, PyArrayMethods};

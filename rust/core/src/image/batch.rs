@@ -1,12 +1,11 @@
 //! Many pictures at once, on several threads.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::fit::Places;
 use super::{Cached, Form, ImageConfig, Mode, Output, Pixels, Rgb8, fit, fit_file, probe};
 use crate::cache::PixelCache;
 use crate::parallel;
-use crate::pool::{Number, Pooled};
 use crate::source::read_image;
 use crate::{Error, Result};
 
@@ -128,5 +127,5 @@ impl<B: AsRef<[u8]>> Source<B> {
 }
 
 fn read(path: &Path, config: &ImageConfig) -> Result<Vec<u8>> {
-    read_image(None, path, config.decode.limits.file_bytes)
+    read_image(path, &config.decode.limits)
 }

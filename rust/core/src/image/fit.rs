@@ -1,6 +1,9 @@
 //! A picture to all its squares, in either form.
 
-use super::{ImageConfig, Mode, Plan, Rows, patches_into, values_into};
+use super::{
+    ImageConfig, Mode, Plan, Rows, patches_from_planes, patches_into, values_from_planes,
+    values_into,
+};
 use crate::pool::{Buffer, Number};
 use crate::{Error, Result};
 

@@ -4,7 +4,6 @@ use super::{Batch, Dataset};
 use crate::error::Result;
 use crate::image::{Cached, Form, Mode, Output, Pixels, Places, fit_file, probe};
 use crate::parallel;
-use crate::source::read_image;
 
 /// A picture of a record, as far as its tokens are concerned.
 pub struct Picture {
@@ -82,7 +81,7 @@ impl Dataset {
     }
 
     fn read(&self, path: &str) -> Result<Vec<u8>> {
-        read_image(self.root.as_deref(), path, self.image.decode.limits.file_bytes)
+        self.images.read(path, &self.image.decode.limits)
     }
 
     fn load<T: Form>(
@@ -92,12 +91,11 @@ impl Dataset {
         part: &mut [T],
     ) -> Result<()> {
         let read;
-        let bytes = match &picture.file {
-            Some(file) => file,
-            None => {
-                read = self.read(&picture.path)?;
-                &read
-            }
+        let bytes = if let Some(file) = &picture.file {
+            file
+        } else {
+            read = self.read(&picture.path)?;
+            &read
         };
         fit_file(bytes, &self.image, picture.squares, cached, part).map(drop)
     }

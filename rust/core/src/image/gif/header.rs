@@ -27,6 +27,11 @@ pub(super) struct Frame<'a> {
     pub(super) data: &'a [u8],
 }
 
+/// Labels of extensions.
+const CONTROL: u8 = 0xF9;
+const COMMENT: u8 = 0xFE;
+const APPLICATION: u8 = 0xFF;
+
 /// A cursor over the file.
 struct Cursor<'a>(&'a [u8]);
 
@@ -104,16 +109,8 @@ fn before_frame(cursor: &mut Cursor<'_>) -> Result<u8> {
             b',' => return Ok(transparent),
             b';' => return Err(ends_early()),
             b'!' => {
-                let label = cursor.byte()?;
-                let mut block = cursor.block()?;
-                if let (0xF9, [flags, _, _, rest @ ..]) = (label, block)
-                    && flags & 1 == 1
-                {
-                    transparent =
-                        *rest.first().ok_or_else(|| malformed("a short control block"))?;
-                }
-                while !block.is_empty() {
-                    block = cursor.block()?;
+                if let Some(index) = extension(cursor)? {
+                    transparent = index;
                 }
             }
             _ => {}

@@ -17,6 +17,7 @@ mod decoder;
 mod frame;
 mod huffman;
 mod idct;
+mod info;
 mod lines;
 mod markers;
 mod pairs;

@@ -30,7 +30,7 @@ pub const VARIABLE: &str = "LLAVA_FAST_CPU";
 pub enum Path {
     /// whatever the compiler makes of plain Rust
     Scalar,
-    /// AVX2, FMA, BMI1, BMI2, LZCNT and POPCNT: x86-64 since 2013
+    /// AVX2, BMI1, BMI2, LZCNT and POPCNT: x86-64 since 2013
     Avx2,
     /// AVX-512 F, BW, DQ, VL, VBMI and VNNI: x86-64 servers since 2019
     Avx512,
@@ -90,7 +90,6 @@ fn choose(forced: Option<&str>) -> Result<Path> {
 #[cfg(target_arch = "x86_64")]
 fn has_avx2() -> bool {
     is_x86_feature_detected!("avx2")
-        && is_x86_feature_detected!("fma")
         && is_x86_feature_detected!("bmi1")
         && is_x86_feature_detected!("bmi2")
         && is_x86_feature_detected!("lzcnt")
@@ -181,14 +180,14 @@ pub(crate) fn run<W: Work>(path: Path, work: W) -> W::Output {
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma,bmi1,bmi2,lzcnt,popcnt")]
+#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
 fn run_avx2<W: Work>(work: W) -> W::Output {
     work.run::<Vectors>()
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(
-    enable = "avx2,fma,bmi1,bmi2,lzcnt,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi"
+    enable = "avx2,bmi1,bmi2,lzcnt,popcnt,avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi"
 )]
 fn run_avx512<W: Work>(work: W) -> W::Output {
     work.run::<Vectors>()

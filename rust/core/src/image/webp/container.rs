@@ -10,6 +10,9 @@ const EXIF: u8 = 0x08;
 const ALPHA: u8 = 0x10;
 const ICC: u8 = 0x20;
 
+/// Pixels that libwebp allows a frame to claim, plus one.
+const LARGEST_AREA: usize = 1 << 32;
+
 /// What a file holds of interest.
 #[derive(Debug)]
 pub(super) struct Picture<'a> {
@@ -42,6 +45,9 @@ pub(super) fn read(file: &[u8]) -> Result<Picture<'_>> {
     if first.kind == *b"VP8X" {
         chunks.next()?;
         return extended(first.payload, chunks);
+    }
+    if first.kind == *b"ALPH" {
+        return Err(malformed("alpha without a header that announces it"));
     }
     let frame = frame(&mut chunks)?.ok_or_else(no_picture)?;
     while let Some(Chunk { kind, .. }) = chunks.next()? {
@@ -99,9 +105,14 @@ fn still<'a>(chunks: &mut Chunks<'a>, alpha: bool, canvas: (usize, usize)) -> Re
 }
 
 fn animation_frame(payload: &[u8], canvas: (usize, usize)) -> Result<Frame<'_>> {
-    let Some((&[x0, x1, x2, y0, y1, y2, ..], chunks)) = payload.split_first_chunk::<16>() else {
+    let Some((head, chunks)) = payload.split_first_chunk::<16>() else {
         return Err(malformed(format!("a frame of {} bytes", payload.len())));
     };
+    let [x0, x1, x2, y0, y1, y2, w0, w1, w2, h0, h1, h2, ..] = *head;
+    // What is claimed here is not used otherwise.
+    if (u24(w0, w1, w2) + 1) * (u24(h0, h1, h2) + 1) >= LARGEST_AREA {
+        return Err(malformed("a frame that is too large"));
+    }
     let mut chunks = Chunks::of_payload(chunks);
     let frame = frame(&mut chunks)?.ok_or_else(no_picture)?;
     while let Some(Chunk { kind, .. }) = chunks.next()? {
