@@ -1,7 +1,7 @@
 //! Files to squares, by way of the pixel cache where there is one.
 
 use super::fit::each_plan;
-use super::scratch::{BYTES, give_back, take};
+use super::scratch::Scratch;
 use super::{Form, ImageConfig, Rows, fit, open, planes_into};
 use crate::Result;
 use crate::cache::{PixelCache, Settings};
@@ -37,16 +37,12 @@ pub(crate) fn fit_file<T: Form>(
         fit(&mut image, config, out)?;
         return Ok([image.height() as i64, image.width() as i64]);
     };
-    let mut planes = take(&BYTES, squares * config.values_len())?;
-    let size = cached.planes(file, config, &mut planes);
-    let size = size.and_then(|size| {
-        let (squares, behind) = out.split_at_mut(squares * T::square(config));
-        T::from_planes(&planes, config, squares)?;
-        behind.fill(T::default());
-        Ok([size.0 as i64, size.1 as i64])
-    });
-    give_back(&BYTES, planes);
-    size
+    let mut planes = Scratch::take(squares * config.values_len())?;
+    let (height, width) = cached.planes(file, config, &mut planes)?;
+    let (squares, behind) = out.split_at_mut(squares * T::square(config));
+    T::FROM_PLANES(&planes, config, squares)?;
+    behind.fill(T::default());
+    Ok([height as i64, width as i64])
 }
 
 impl Cached<'_> {

@@ -65,48 +65,33 @@ impl Pixels {
     }
 }
 
-/// The number that a form consists of, and how a plan is written in it.
+/// Writes all numbers of all squares of a plan.
+pub type Write<T> = fn(&mut dyn Rows, &Plan, &ImageConfig, &mut [T]) -> Result<()>;
+
+/// Finishes squares that are raw planes already.
+pub type Finish<T> = fn(&[u8], &ImageConfig, &mut [T]) -> Result<()>;
+
+/// The number that a form consists of, and how squares are written in it.
 pub trait Form: Number {
+    /// from a picture
+    const WRITE: Write<Self>;
+
+    /// from what [`planes_into`](super::planes_into) wrote for them
+    const FROM_PLANES: Finish<Self>;
+
     /// numbers per square
     fn square(config: &ImageConfig) -> usize;
-
-    /// Writes all numbers of all squares of a plan.
-    ///
-    /// # Errors
-    /// As [`values_into`].
-    fn write(
-        source: &mut dyn Rows,
-        plan: &Plan,
-        config: &ImageConfig,
-        out: &mut [Self],
-    ) -> Result<()>;
-
-    /// Writes the same from what [`planes_into`](super::planes_into) wrote for the squares.
-    ///
-    /// # Errors
-    /// `Argument` if the lengths do not belong together.
-    fn from_planes(planes: &[u8], config: &ImageConfig, out: &mut [Self]) -> Result<()>;
 
     /// The buffer under the name of its form.
     fn pixels(buffer: Buffer<Self>) -> Pixels;
 }
 
 impl Form for f32 {
+    const WRITE: Write<Self> = values_into;
+    const FROM_PLANES: Finish<Self> = values_from_planes;
+
     fn square(config: &ImageConfig) -> usize {
         config.values_len()
-    }
-
-    fn write(
-        source: &mut dyn Rows,
-        plan: &Plan,
-        config: &ImageConfig,
-        out: &mut [Self],
-    ) -> Result<()> {
-        values_into(source, plan, config, out)
-    }
-
-    fn from_planes(planes: &[u8], config: &ImageConfig, out: &mut [Self]) -> Result<()> {
-        values_from_planes(planes, config, out)
     }
 
     fn pixels(buffer: Buffer<Self>) -> Pixels {
@@ -115,21 +100,11 @@ impl Form for f32 {
 }
 
 impl Form for u8 {
+    const WRITE: Write<Self> = patches_into;
+    const FROM_PLANES: Finish<Self> = patches_from_planes;
+
     fn square(config: &ImageConfig) -> usize {
         config.patches_len()
-    }
-
-    fn write(
-        source: &mut dyn Rows,
-        plan: &Plan,
-        config: &ImageConfig,
-        out: &mut [Self],
-    ) -> Result<()> {
-        patches_into(source, plan, config, out)
-    }
-
-    fn from_planes(planes: &[u8], config: &ImageConfig, out: &mut [Self]) -> Result<()> {
-        patches_from_planes(planes, config, out)
     }
 
     fn pixels(buffer: Buffer<Self>) -> Pixels {
@@ -142,7 +117,7 @@ impl Form for u8 {
 /// # Errors
 /// `Argument` if they do not fit in; `Refused` if memory runs out.
 pub fn fit<T: Form>(source: &mut dyn Rows, config: &ImageConfig, out: &mut [T]) -> Result<()> {
-    each_plan(source, config, T::square(config), out, T::write)
+    each_plan(source, config, T::square(config), out, T::WRITE)
 }
 
 /// [`fit`] for any form: `square` numbers per square, written by `write`.
@@ -151,7 +126,7 @@ pub(super) fn each_plan<T: Number>(
     config: &ImageConfig,
     square: usize,
     out: &mut [T],
-    write: fn(&mut dyn Rows, &Plan, &ImageConfig, &mut [T]) -> Result<()>,
+    write: Write<T>,
 ) -> Result<()> {
     let mut rest = out;
     for plan in Plan::all(source.width(), source.height(), config)? {

@@ -24,11 +24,8 @@ pub fn values_into(
     let size = config.size;
     check_length(out.len(), plan.tiles(size)? * config.values_len())?;
     let path = Path::chosen()?;
-    canvas_rows(source, plan, path, |y, row| {
-        for (line, channel, pixels) in lines(size, y, row) {
-            let out = &mut out[line * size..][..size];
-            normalise(path, config, channel, pixels, out);
-        }
+    each_line(source, plan, size, path, |line, channel, pixels| {
+        normalise(path, config, channel, pixels, &mut out[line * size..][..size]);
     })
 }
 
@@ -48,12 +45,10 @@ pub fn patches_into(
     let size = config.size;
     check_length(out.len(), plan.tiles(size)? * config.patches_len())?;
     clear_ends(config, out);
-    canvas_rows(source, plan, Path::chosen()?, |y, row| {
-        for (line, channel, pixels) in lines(size, y, row) {
-            let (tile, y) = (line / (3 * size), line % size);
-            let tile = &mut out[tile * config.patches_len()..][..config.patches_len()];
-            patch_line(config, tile, channel, y, pixels);
-        }
+    each_line(source, plan, size, Path::chosen()?, |line, channel, pixels| {
+        let (tile, y) = (line / (3 * size), line % size);
+        let tile = &mut out[tile * config.patches_len()..][..config.patches_len()];
+        patch_line(config, tile, channel, y, pixels);
     })
 }
 
@@ -70,10 +65,8 @@ pub fn planes_into(
 ) -> Result<()> {
     let size = config.size;
     check_length(out.len(), plan.tiles(size)? * config.values_len())?;
-    canvas_rows(source, plan, Path::chosen()?, |y, row| {
-        for (line, _, pixels) in lines(size, y, row) {
-            out[line * size..][..size].copy_from_slice(pixels);
-        }
+    each_line(source, plan, size, Path::chosen()?, |line, _, pixels| {
+        out[line * size..][..size].copy_from_slice(pixels);
     })
 }
 
@@ -132,15 +125,23 @@ fn patch_line(config: &ImageConfig, out: &mut [u8], channel: usize, y: usize, pi
     }
 }
 
-/// The lines of all tiles that a row of the canvas is cut into: each with the number of its line
-/// among the lines of all planes of all tiles, and its channel.
-fn lines(size: usize, y: usize, row: [&[u8]; 3]) -> impl Iterator<Item = (usize, usize, &[u8])> {
-    let across = row[0].len() / size;
-    row.into_iter().enumerate().flat_map(move |(channel, plane)| {
-        plane.chunks_exact(size).enumerate().map(move |(x, pixels)| {
-            let tile = y / size * across + x;
-            ((tile * 3 + channel) * size + y % size, channel, pixels)
-        })
+/// Calls `emit` with the lines of all tiles that the canvas is cut into: each with the number of its
+/// line among the lines of all planes of all tiles, and its channel.
+fn each_line(
+    source: &mut dyn Rows,
+    plan: &Plan,
+    size: usize,
+    path: Path,
+    mut emit: impl FnMut(usize, usize, &[u8]),
+) -> Result<()> {
+    let across = plan.canvas.width / size;
+    canvas_rows(source, plan, path, |y, row| {
+        for (channel, plane) in row.into_iter().enumerate() {
+            for (x, pixels) in plane.chunks_exact(size).enumerate() {
+                let tile = y / size * across + x;
+                emit((tile * 3 + channel) * size + y % size, channel, pixels);
+            }
+        }
     })
 }
 

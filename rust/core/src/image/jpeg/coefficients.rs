@@ -6,7 +6,7 @@ use super::quant::Quant;
 use super::{ORDER, idct, malformed};
 use crate::image::Limits;
 use crate::image::limits::allocate;
-use crate::image::scratch;
+use crate::image::scratch::Scratch;
 use crate::image::simd::Path;
 use crate::{ImageFault, Result};
 
@@ -21,7 +21,7 @@ const SMOOTHED: std::ops::RangeInclusive<usize> = 1..=9;
 
 /// The blocks of one component.
 pub(super) struct Coefficients {
-    values: Vec<i16>,
+    values: Scratch<i16>,
     /// blocks per row, whole coding units
     stride: usize,
     /// per coefficient: the lowest bit that scans have brought so far
@@ -32,7 +32,7 @@ impl Coefficients {
     pub(super) fn new(frame: &Frame, header: &ComponentHeader) -> Result<Self> {
         let (columns, rows) = frame.units();
         let (stride, rows) = (columns * header.h, rows * header.v);
-        let mut values = scratch::take(&scratch::WORDS, stride * rows * 64)?;
+        let mut values = Scratch::take(stride * rows * 64)?;
         values.fill(0);
         Ok(Self { values, stride, known: [None; 64] })
     }
@@ -114,11 +114,5 @@ impl Coefficients {
             idct::block_row(&blocks, &last, quant, path, out, stride);
         }
         Ok(())
-    }
-}
-
-impl Drop for Coefficients {
-    fn drop(&mut self) {
-        scratch::give_back(&scratch::WORDS, std::mem::take(&mut self.values));
     }
 }

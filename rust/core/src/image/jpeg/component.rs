@@ -3,7 +3,7 @@
 use super::frame::{ComponentHeader, Frame};
 use super::quant::Quant;
 use crate::Result;
-use crate::image::scratch;
+use crate::image::scratch::Scratch;
 
 /// Rows of samples start this far apart, or a multiple: vector code reads and writes whole steps.
 const STEP: usize = 64;
@@ -17,7 +17,7 @@ pub(super) struct Component {
     pub(super) width: usize,
     pub(super) height: usize,
     /// whole coding units of samples, row by row
-    samples: Vec<u8>,
+    samples: Scratch<u8>,
     stride: usize,
     /// the steps of its coefficients, from its first scan on
     pub(super) quant: Option<Quant>,
@@ -31,7 +31,7 @@ impl Component {
             ratio: frame.ratio(header).unwrap_or((1, 1)),
             width: (frame.width * header.h).div_ceil(frame.h_max),
             height: (frame.height * header.v).div_ceil(frame.v_max),
-            samples: scratch::take(&scratch::BYTES, stride * rows * header.v * 8)?,
+            samples: Scratch::take(stride * rows * header.v * 8)?,
             stride,
             quant: None,
             header: header.clone(),
@@ -56,11 +56,5 @@ impl Component {
     /// The same row up to a multiple of 64 samples.
     pub(super) fn padded_row(&self, y: usize) -> &[u8] {
         &self.samples[y.min(self.height - 1) * self.stride..][..self.stride]
-    }
-}
-
-impl Drop for Component {
-    fn drop(&mut self) {
-        scratch::give_back(&scratch::BYTES, std::mem::take(&mut self.samples));
     }
 }

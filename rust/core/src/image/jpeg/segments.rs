@@ -3,13 +3,13 @@
 use super::malformed;
 use super::markers::{RST0, RST7};
 use crate::Result;
-use crate::image::scratch;
+use crate::image::scratch::Scratch;
 use crate::image::simd::{self, Instructions, Path, Work};
 
 /// One scan's data.
 pub(super) struct Segments {
-    /// from a store of buffers; longer than what it holds
-    data: Vec<u8>,
+    /// longer than what it holds
+    data: Scratch<u8>,
     /// where each segment ends in `data`; one more than there are restart markers
     ends: Vec<usize>,
     /// low three bits of each restart marker, in file order
@@ -26,7 +26,7 @@ impl Segments {
     /// # Errors
     /// `Malformed` for fill bytes that no marker follows.
     pub(super) fn read(file: &[u8], path: Path) -> Result<Self> {
-        let data = scratch::take(&scratch::BYTES, file.len() + STEP)?;
+        let data = Scratch::take(file.len() + STEP)?;
         let (ends, restarts) = (Vec::new(), Vec::new());
         let mut segments = Self { data, ends, restarts, consumed: 0, cut: false };
         simd::run(path, Reader { file, segments: &mut segments, len: 0 })?;
@@ -47,12 +47,6 @@ impl Segments {
     /// The number (0..8) on restart marker `index`.
     pub(super) fn restart(&self, index: usize) -> Option<u8> {
         self.restarts.get(index).copied()
-    }
-}
-
-impl Drop for Segments {
-    fn drop(&mut self) {
-        scratch::give_back(&scratch::BYTES, std::mem::take(&mut self.data));
     }
 }
 
