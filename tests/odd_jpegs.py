@@ -11,10 +11,10 @@ from tests.data.jpeg_writer import (
     AC_SYMBOLS,
     DC_SYMBOLS,
     Codes,
-    _codes,
-    _magnitude,
-    _segment,
+    Unit,
     random_codes,
+    scan_data,
+    segment,
 )
 
 Sampling = tuple[tuple[int, int], ...]
@@ -46,12 +46,12 @@ def odd_jpeg(rng: np.random.Generator, sampling: Sampling, width: int, height: i
     planes = [_plane(rng, across * h, down * v) for h, v in sampling]
     codes = random_codes(rng, DC_SYMBOLS, 0.2), random_codes(rng, AC_SYMBOLS, 0.2)
     interval = int(rng.choice([0, 0, 1, 3]))
-    parts = [b"\xff\xd8", _segment(0xDB, bytes([0]) + bytes(rng.integers(1, 12, 64).tolist()))]
+    parts = [b"\xff\xd8", segment(0xDB, bytes([0]) + bytes(rng.integers(1, 12, 64).tolist()))]
     frame = b"".join(bytes([i + 1, h << 4 | v, 0]) for i, (h, v) in enumerate(sampling))
-    parts.append(_segment(0xC0, struct.pack(">BHHB", 8, height, width, 3) + frame))
+    parts.append(segment(0xC0, struct.pack(">BHHB", 8, height, width, 3) + frame))
     for number, (counts, symbols) in enumerate(codes):
-        parts.append(_segment(0xC4, bytes([number << 4, *counts, *symbols])))
-    parts.append(_segment(0xDD, struct.pack(">H", interval)))
+        parts.append(segment(0xC4, bytes([number << 4, *counts, *symbols])))
+    parts.append(segment(0xDD, struct.pack(">H", interval)))
     if rng.random() < 0.5:
         units = _interleaved(planes, sampling, across, down)
         parts.append(_scan((1, 2, 3), units, codes, interval))
@@ -75,9 +75,6 @@ def _plane(rng: np.random.Generator, columns: int, rows: int) -> np.ndarray:
     return blocks
 
 
-Unit = list[tuple[int, list[int]]]
-
-
 def _interleaved(
     planes: list[np.ndarray], sampling: Sampling, across: int, down: int
 ) -> list[Unit]:
@@ -98,29 +95,4 @@ def _scan(
     components: tuple[int, ...], units: list[Unit], codes: tuple[Codes, Codes], interval: int
 ) -> bytes:
     header = bytes([len(components), *(b for c in components for b in (c, 0)), 0, 63, 0])
-    step = interval or len(units)
-    parts = [_entropy(units[at : at + step], codes) for at in range(0, len(units), step)]
-    marked = (part + bytes([0xFF, 0xD0 + i % 8]) for i, part in enumerate(parts[:-1]))
-    return _segment(0xDA, header) + b"".join(marked) + parts[-1]
-
-
-def _entropy(units: list[Unit], codes: tuple[Codes, Codes]) -> bytes:
-    dc_codes, ac_codes = map(_codes, codes)
-    bits: list[str] = []
-    last = [0, 0, 0]
-    for component, block in (entry for unit in units for entry in unit):
-        size, magnitude = _magnitude(block[0] - last[component])
-        bits += [dc_codes[size], magnitude]
-        last[component], run = block[0], 0
-        for value in np.trim_zeros(block[1:], "b"):
-            if value == 0:
-                run += 1
-                continue
-            size, magnitude = _magnitude(value)
-            bits += [ac_codes[0xF0]] * (run // 16) + [ac_codes[run % 16 << 4 | size], magnitude]
-            run = 0
-        if block[63] == 0:
-            bits.append(ac_codes[0])
-    text = "".join(bits)
-    text += "1" * (-len(text) % 8)
-    return int(text, 2).to_bytes(len(text) // 8, "big").replace(b"\xff", b"\xff\x00")
+    return segment(0xDA, header) + scan_data(units, codes, interval)

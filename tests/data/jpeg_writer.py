@@ -13,6 +13,8 @@ import numpy as np
 
 # How many codes have each length 1..16, and the symbols in the order of their codes.
 Codes = tuple[Sequence[int], Sequence[int]]
+# The blocks of a coding unit: number of the component, and its 64 coefficients.
+Unit = list[tuple[int, list[int]]]
 
 DC_SYMBOLS = range(12)
 AC_SYMBOLS = [0x00, 0xF0, *(run << 4 | size for run in range(16) for size in range(1, 11))]
@@ -48,35 +50,42 @@ def gray_jpeg(
     interval: blocks between restart markers, 0 = none.
     """
     height, width = len(blocks_BK) // columns * 8, columns * 8
-    step = interval or len(blocks_BK)
-    parts = [_entropy(blocks_BK[at : at + step], dc, ac) for at in range(0, len(blocks_BK), step)]
-    scan = b"".join(part + bytes([0xFF, 0xD0 + index % 8]) for index, part in enumerate(parts[:-1]))
+    scan = scan_data([[(0, block)] for block in blocks_BK.tolist()], (dc, ac), interval)
     return b"".join(
         (
             b"\xff\xd8",
-            _segment(0xDB, bytes([0]) + bytes([1] * 64)),
-            _segment(0xC0, struct.pack(">BHHB", 8, height, width, 1) + bytes([1, 0x11, 0])),
-            _segment(0xC4, bytes([0x00, *dc[0], *dc[1]])),
-            _segment(0xC4, bytes([0x10, *ac[0], *ac[1]])),
-            _segment(0xDD, struct.pack(">H", interval)),
-            _segment(0xDA, bytes([1, 1, 0, 0, 63, 0])),
-            scan + parts[-1],
+            segment(0xDB, bytes([0]) + bytes([1] * 64)),
+            segment(0xC0, struct.pack(">BHHB", 8, height, width, 1) + bytes([1, 0x11, 0])),
+            segment(0xC4, bytes([0x00, *dc[0], *dc[1]])),
+            segment(0xC4, bytes([0x10, *ac[0], *ac[1]])),
+            segment(0xDD, struct.pack(">H", interval)),
+            segment(0xDA, bytes([1, 1, 0, 0, 63, 0])),
+            scan,
             b"\xff\xd9",
         )
     )
 
 
-def _segment(code: int, payload: bytes) -> bytes:
+def segment(code: int, payload: bytes) -> bytes:
     return bytes([0xFF, code]) + struct.pack(">H", len(payload) + 2) + payload
 
 
-def _entropy(blocks_BK: np.ndarray, dc: Codes, ac: Codes) -> bytes:
-    dc_codes, ac_codes = _codes(dc), _codes(ac)
-    bits, last = [], 0
-    for block in blocks_BK.tolist():
-        size, magnitude = _magnitude(block[0] - last)
+def scan_data(units: Sequence[Unit], codes: tuple[Codes, Codes], interval: int) -> bytes:
+    """The entropy-coded data of a scan, with a restart marker every `interval` units, 0 = none."""
+    step = interval or len(units)
+    parts = [_entropy(units[at : at + step], codes) for at in range(0, len(units), step)]
+    marked = (part + bytes([0xFF, 0xD0 + i % 8]) for i, part in enumerate(parts[:-1]))
+    return b"".join(marked) + parts[-1]
+
+
+def _entropy(units: Sequence[Unit], codes: tuple[Codes, Codes]) -> bytes:
+    dc_codes, ac_codes = map(_codes, codes)
+    bits: list[str] = []
+    last: dict[int, int] = {}
+    for component, block in (entry for unit in units for entry in unit):
+        size, magnitude = _magnitude(block[0] - last.get(component, 0))
         bits += [dc_codes[size], magnitude]
-        last, run = block[0], 0
+        last[component], run = block[0], 0
         for value in np.trim_zeros(block[1:], "b"):
             if value == 0:
                 run += 1
