@@ -113,13 +113,19 @@ def test_segments_are_what_was_encoded() -> None:
         ],
     }
     sample = encode(record, tokenizer("sp_legacy"), "v1_short", 3)
-    assert sample.segments == [
-        ("USER: ", "text", False),
+    assert [segment[:3] for segment in sample.segments] == [
+        ("<s>", "token", False),
+        ("USER: ", "mark", False),
         ("<image>", "image", False),
-        ("\nWhat? ASSISTANT:", "text", False),
-        (" A cat.", "text", True),
+        ("\nWhat?", "text", False),
+        (" ASSISTANT:", "mark", False),
+        (" ", "mark", True),
+        ("A cat.", "text", True),
         ("</s>", "stop", True),
     ]
+    ends = [segment.stop for segment in sample.segments]
+    assert [segment.start for segment in sample.segments] == [0, *ends[:-1]]
+    assert ends[-1] == len(sample.input_ids)
     assert sample.input_ids.dtype == sample.labels.dtype == sample.image_starts.dtype == np.int64
     start = sample.image_starts[0]
     assert (sample.input_ids[start : start + 3] == tokenizer("sp_legacy").image_id).all()
@@ -183,14 +189,15 @@ def test_prompts_of_the_other_templates() -> None:
         {"role": "assistant", "content": "A cat."},
         {"role": "user", "content": "Sure?"},
     ]
-    shown = [text for text, _, _ in encode_prompt(talk, ours, "v0", [2]).segments]
+    _, *segments = encode_prompt(talk, ours, "v0", [2]).segments
+    shown = [segment.text for segment in segments]
     expected = oracle.SYSTEM.format("human") + "###Human: <image>\nWhat?###Assistant: A cat.###"
     assert "".join(shown) == expected + "Human: Sure?###Assistant:"
     caption = encode_prompt([talk[0]], ours, "plain", [4])
     assert caption.input_ids.tolist() == [ours.bos_id, *[ours.image_id] * 4]
     in_place = [{"role": "user", "content": "Is <image> older than <image>?"}]
     sample = encode_prompt(in_place, ours, "v1_short", [1, 2])
-    kinds = [kind for _, kind, _ in sample.segments]
+    kinds = [segment.kind for segment in sample.segments if segment.kind not in ("mark", "token")]
     assert kinds == ["text", "image", "text", "image", "text"]
 
 

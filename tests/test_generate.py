@@ -165,7 +165,7 @@ def test_a_model_in_memory_answers_without_its_directory(folder, generator):
 
 def test_the_template_must_be_known(folder):
     model = LlavaModel.from_pretrained(folder)
-    with pytest.raises(ValueError, match="template: got 'v9', expected one of plain, v0"):
+    with pytest.raises(ValueError, match="template: got `v9`, expected one of `plain`, `v0`"):
         Generator(model, template="v9")
     del model.assets["llava_fast.json"]
     with pytest.raises(ValueError, match="the model does not say its template; pass template="):

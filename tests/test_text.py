@@ -35,7 +35,11 @@ def changed(folder: Path, target: Path, **config: object) -> Path:
 
 
 def test_templates() -> None:
-    assert llava_fast.templates() == ["plain", "v0", "v1", "v1_short"]
+    known = "plain v0 v1 v1_short llava_v1 llama_2 mistral_instruct mpt chatml_direct"
+    assert llava_fast.templates() == [
+        *known.split(),
+        *"qwen_1_5 qwen_2 qwen_2_5 llama_3 gemma".split(),
+    ]
 
 
 def test_text_as_in_transformers(folder: Path) -> None:

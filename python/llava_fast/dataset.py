@@ -16,7 +16,7 @@ from llava_fast.checks import LARGEST_COUNT, integer
 from llava_fast.config import ImageConfig
 from llava_fast.errors import DataError
 from llava_fast.stream import Plan
-from llava_fast.text import Tokenizer
+from llava_fast.text import Template, Tokenizer, template_text
 
 Batch = dict[str, Any]
 
@@ -40,6 +40,7 @@ class LlavaDataset(Dataset[Batch]):
         of it is read. None: the paths are read as they are.
     follow_links: whether symbolic links in that folder may lead out of it.
     image: how pictures are preprocessed; its `output` is chosen by the loader's format.
+    template: a name of `templates()`, or one of your own: an object or the path of a `.json` file.
     max_length: tokens; a longer conversation keeps its first whole rounds.
     on_bad_sample: "raise", or "skip": a bad record is left out of the plan, a picture that turns
         out bad while training leaves a hole of pad tokens without loss. Both are listed in `bad`.
@@ -56,7 +57,7 @@ class LlavaDataset(Dataset[Batch]):
         images: str | PathLike[str] | None,
         tokenizer: Tokenizer,
         image: ImageConfig = DEFAULT_IMAGE,
-        template: str = "v1",
+        template: Template = "v1",
         max_length: int = 2048,
         on_bad_sample: str = "raise",
         *,
@@ -75,7 +76,7 @@ class LlavaDataset(Dataset[Batch]):
         self._cache = located(cache, cache_bytes)
         self.tokenizer = tokenizer
         self.image = image
-        self.template = template
+        self.template = template_text(template)
         self.max_length = integer("max_length", max_length, 1, LARGEST_COUNT)
         self.on_bad_sample = on_bad_sample
         self._open()

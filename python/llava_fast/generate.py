@@ -25,10 +25,7 @@ from llava_fast.models.llava import LlavaModel
 from llava_fast.request import Request
 from llava_fast.sampling import Sampler, choose
 from llava_fast.streaming import TextStream
-from llava_fast.text import Tokenizer, encode_prompt, templates
-
-# Templates whose answers end in a text instead of the tokenizer's EOS.
-_STOPS: dict[str, tuple[str, ...]] = {"v0": ("###",), "plain": ("\n",)}
+from llava_fast.text import Template, Tokenizer, encode_prompt, template_text
 
 
 @dataclass(frozen=True)
@@ -57,7 +54,7 @@ class Generator:
         self,
         model: LlavaModel | str | PathLike[str],
         tokenizer: Tokenizer | None = None,
-        template: str | None = None,
+        template: Template | None = None,
         device: str | torch.device | None = None,
         *,
         dtype: torch.dtype | None = None,
@@ -73,7 +70,9 @@ class Generator:
         self.model = model
         self.tokenizer = tokenizer or _own_tokenizer(model, place)
         self.template = _known_template(template or assets.settings(model.assets).get("template"))
-        self._eos = assets.eos_ids(model.assets, model.config.text) | {self.tokenizer.eos_id}
+        ids, text = self.tokenizer._core.stop(self.template)
+        self._eos = assets.eos_ids(model.assets, model.config.text) | {self.tokenizer.eos_id, *ids}
+        self._stops = (text,) if text else ()
         self._processor: Any = None
 
     def generate(self, requests: Sequence[Request]) -> list[Result]:
@@ -106,7 +105,7 @@ class Generator:
                 f"request: the prompt has {len(prompt.input_ids)} tokens, expected fewer than "
                 f"{self.model.config.text.max_position_embeddings} (max_position_embeddings)"
             )
-        stops = (*request.stop, *_STOPS.get(self.template, ()))
+        stops = (*request.stop, *self._stops)
         return _Text(
             prompt=torch.from_numpy(prompt.input_ids),
             image_starts=torch.from_numpy(prompt.image_starts),
@@ -229,12 +228,10 @@ def _pack(texts: list[_Text], lengths: tuple[int, ...], model: LlavaModel) -> Pa
     )
 
 
-def _known_template(name: object) -> str:
-    if name is None:
+def _known_template(template: Template | None) -> str:
+    if template is None:
         raise ValueError("the model does not say its template; pass template=")
-    if name not in templates():
-        raise ValueError(f"template: got {name!r}, expected one of {', '.join(templates())}")
-    return str(name)
+    return template_text(template)
 
 
 def _own_tokenizer(model: LlavaModel, place: str) -> Tokenizer:

@@ -4,12 +4,12 @@ Shapes: T tokens, n pictures. The work is done in Rust without the GIL.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,6 +19,23 @@ from llava_fast.errors import DataError
 _IMAGE_TOKENS = ("<image>", "<|image_pad|>")
 _MAX_IDS = 1 << 24
 
+Template = str | PathLike[str] | Mapping[str, Any]
+
+
+class Segment(NamedTuple):
+    """Neighbouring text of one kind, a token or a picture of a sample.
+
+    text: as it is spelled. kind: "text" of the record, "mark" of the template, a "token" of its, a
+    "stop" that ends an answer, or an "image". supervised: whether the model learns to write it.
+    start, stop: its positions; a token over a border belongs to the segment it begins in.
+    """
+
+    text: str
+    kind: str
+    supervised: bool
+    start: int
+    stop: int
+
 
 @dataclass(frozen=True, eq=False)
 class Sample:
@@ -27,13 +44,13 @@ class Sample:
     input_ids: (T,) int64; a picture is a run of the image id.
     labels: (T,) int64, the id where it is a target, else -100.
     image_starts: (n,) int64, first position of each picture that is kept.
-    segments: what was encoded, as (text, kind, supervised) with kind "text", "stop" or "image".
+    segments: what was encoded, in order.
     """
 
     input_ids: np.ndarray
     labels: np.ndarray
     image_starts: np.ndarray
-    segments: list[tuple[str, str, bool]]
+    segments: list[Segment]
 
 
 class Tokenizer:
@@ -99,6 +116,10 @@ class Tokenizer:
         """Text of ids; special tokens are left out unless asked for."""
         return self._core.decode(list(ids), skip_special_tokens)
 
+    def tokens(self, ids: Sequence[int]) -> list[str]:
+        """How each id is written in the vocabulary."""
+        return self._core.tokens(list(ids))
+
     @property
     def vocab_size(self) -> int:
         """One more than the highest id."""
@@ -126,15 +147,35 @@ def templates() -> list[str]:
     return _rust.templates()
 
 
+def template_text(template: Template) -> str:
+    """A template as the extension takes it: its name, or a template of one's own as JSON, given as
+    an object or as the path of a `.json` file.
+
+    Raises ValueError where there is no such template, DataError for a file that cannot be read.
+    """
+    if isinstance(template, Mapping):
+        text = json.dumps(dict(template))
+    elif isinstance(template, str) and not template.endswith(".json"):
+        text = template
+    else:
+        file = Path(template)
+        if not file.is_file():
+            raise DataError(f"template: no file `{file}`")
+        text = json.dumps(_read_json(file))
+    _rust.template_name(text)
+    return text
+
+
 def encode(
     record: dict[str, Any],
     tokenizer: Tokenizer,
-    template: str = "v1",
+    template: Template = "v1",
     image_tokens: int | Sequence[int] = 576,
     max_length: int = 2048,
 ) -> Sample:
     """One LLaVA record (`image`, `conversations`) to train on.
 
+    template: a name of `templates()`, or one of your own: an object or the path of a `.json` file.
     image_tokens: positions per picture, one number for all or one for each.
     max_length: in tokens; a longer conversation keeps its first whole rounds.
 
@@ -142,13 +183,14 @@ def encode(
     Source: LLaVA `train.py` (`preprocess_multimodal` and the `preprocess_*` functions).
     """
     tokens = np.asarray(image_tokens).tolist()
-    return Sample(*_rust.encode(json.dumps(record), tokenizer._core, template, tokens, max_length))
+    text = template_text(template)
+    return _sample(_rust.encode(json.dumps(record), tokenizer._core, text, tokens, max_length))
 
 
 def encode_prompt(
     messages: Sequence[dict[str, str]],
     tokenizer: Tokenizer,
-    template: str = "v1",
+    template: Template = "v1",
     image_tokens: Sequence[int] = (),
 ) -> Sample:
     """A conversation to continue, up to the place where the model answers.
@@ -158,7 +200,13 @@ def encode_prompt(
     image_tokens: positions of each picture.
     """
     turns = [(message["role"], message["content"]) for message in messages]
-    return Sample(*_rust.encode_prompt(turns, tokenizer._core, template, list(image_tokens)))
+    text = template_text(template)
+    return _sample(_rust.encode_prompt(turns, tokenizer._core, text, list(image_tokens)))
+
+
+def _sample(arrays: tuple[Any, ...]) -> Sample:
+    *parts, segments = arrays
+    return Sample(*parts, segments=[Segment(*segment) for segment in segments])
 
 
 class _SpecialIds:

@@ -6,7 +6,7 @@ mod pictures;
 use std::sync::Arc;
 
 use crate::cache::PixelCache;
-use crate::conversation::{Sample, Template, Tokenizer, encode};
+use crate::conversation::{Encoder, Format, Sample, Tokenizer};
 use crate::counter::fold;
 use crate::error::{Error, Result};
 use crate::fingerprint::fingerprint;
@@ -25,7 +25,7 @@ pub struct Dataset {
     /// text to ids
     pub tokenizer: Arc<Tokenizer>,
     /// layout of a conversation
-    pub template: &'static Template,
+    pub format: Format,
     /// picture to model input
     pub image: ImageConfig,
     /// where the pictures are
@@ -75,13 +75,14 @@ impl Dataset {
         let mode = mode.name();
         let (mean, std) = (mean.map(f32::to_bits), std.map(f32::to_bits));
         let settings = format!(
-            "{} {size} {mode} {patch_size} {mean:?} {std:?} {grids} {truncated:?} {png16:?} \
+            "{size} {mode} {patch_size} {mean:?} {std:?} {grids} {truncated:?} {png16:?} \
              {exif_rotation} {}",
-            self.template.name, self.max_length
+            self.max_length
         );
         fold(&[
             self.records.fingerprint(),
             self.tokenizer.fingerprint(),
+            self.format.template.fingerprint(),
             fingerprint(settings.as_bytes()),
         ])
     }
@@ -115,7 +116,9 @@ impl Dataset {
             let paths = record.images.iter().cloned();
             let mut pictures = paths.map(|path| self.look(path)).collect::<Result<Vec<_>>>()?;
             let slots: Vec<_> = pictures.iter().map(|picture| picture.tokens).collect();
-            let sample = encode(&record, &self.tokenizer, self.template, &slots, self.max_length)?;
+            let encoder =
+                Encoder { tokenizer: &self.tokenizer, format: &self.format, shown: false };
+            let sample = encoder.record(&record, &slots, self.max_length)?;
             pictures.truncate(sample.image_starts.len());
             Ok((sample, pictures))
         };

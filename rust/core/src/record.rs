@@ -258,7 +258,7 @@ fn lead_with_image(text: &mut String) {
 }
 
 /// What Python's `str.strip` removes: white space and the four separators U+001C..U+001F.
-fn is_space(c: char) -> bool {
+pub(crate) fn is_space(c: char) -> bool {
     c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c)
 }
 

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use llava_fast_core::cache::PixelCache;
+use llava_fast_core::conversation::Format;
 use llava_fast_core::loader::{Bad, Dataset as Core};
 use llava_fast_core::pack::Layout;
 use llava_fast_core::source::Images;
-use llava_fast_core::{Records, conversation, parallel};
+use llava_fast_core::{Records, parallel};
 use numpy::{IntoPyArray, PyArray1};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -15,7 +16,7 @@ use pyo3::types::PyDict;
 use crate::arrays::to_dict;
 use crate::errors::to_python;
 use crate::settings::Image;
-use crate::text::Tokenizer;
+use crate::text::{Tokenizer, named};
 
 /// (record, reason code, message)
 type BadRow = (usize, &'static str, String);
@@ -52,7 +53,7 @@ impl Dataset {
                 None => Records::open(&path)?,
                 Some(text) => Records::from_json(&path.display().to_string(), text)?,
             };
-            let template = conversation::find(template)?;
+            let format = Format::new(named(template)?, &tokenizer);
             let image = image.config()?;
             let images = match images {
                 None => Images::anywhere(),
@@ -60,7 +61,7 @@ impl Dataset {
             };
             let cache =
                 cache.map(|(folder, bytes)| PixelCache::open(&folder, bytes)).transpose()?;
-            Ok(Core { records, tokenizer, template, image, images, cache, max_length })
+            Ok(Core { records, tokenizer, format, image, images, cache, max_length })
         };
         Ok(Self { core: py.detach(build).map_err(to_python)? })
     }

@@ -29,7 +29,7 @@ mod _rust {
     #[pymodule_export]
     use super::stream::{Epoch, Stream};
     #[pymodule_export]
-    use super::text::{Tokenizer, encode, encode_prompt, templates};
+    use super::text::{Tokenizer, encode, encode_prompt, template_name, templates};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -1,9 +1,10 @@
 //! Tokenizer, conversations and prompts.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use llava_fast_core::conversation::tokenizer::{Chunk, Place};
 use llava_fast_core::conversation::{
-    self, Piece, Sample, Segment, Tokenizer as Core, TokenizerOptions,
+    Encoder, Format, Sample, Segment, Template, Tokenizer as Core, TokenizerOptions,
 };
 use llava_fast_core::{Error, Record, RecordFault, Role, Turn};
 use numpy::{IntoPyArray, PyArray1};
@@ -16,6 +17,35 @@ use crate::errors::to_python;
 pub struct Tokenizer {
     /// shared with datasets, which outlive a call
     pub core: Arc<Core>,
+    /// templates that were used with it, the last one at the end; the GIL guards them too, so no
+    /// other thread holds the lock while a process forks
+    formats: Mutex<Vec<(String, Arc<Format>)>>,
+}
+
+/// Templates of one's own may be made by the thousand.
+const MOST_FORMATS: usize = 16;
+
+impl Tokenizer {
+    fn format(&self, template: &str) -> PyResult<Arc<Format>> {
+        let mut formats = self.formats.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, format)) = formats.iter().rev().find(|(name, _)| name == template) {
+            return Ok(Arc::clone(format));
+        }
+        let format = Arc::new(Format::new(named(template).map_err(to_python)?, &self.core));
+        if formats.len() == MOST_FORMATS {
+            formats.remove(0);
+        }
+        formats.push((template.to_owned(), Arc::clone(&format)));
+        Ok(format)
+    }
+}
+
+/// The template of that name, or the one that this JSON object describes.
+pub fn named(template: &str) -> Result<Arc<Template>, Error> {
+    if template.trim_start().starts_with('{') {
+        return Template::from_json(template).map(Arc::new);
+    }
+    Template::find(template)
 }
 
 #[pymethods]
@@ -33,17 +63,29 @@ impl Tokenizer {
     ) -> PyResult<Self> {
         let options = TokenizerOptions { bos, add_bos, eos, pad, image };
         let core = py.detach(|| Core::from_json(json, options)).map_err(to_python)?;
-        Ok(Self { core: Arc::new(core) })
+        Ok(Self { core: Arc::new(core), formats: Mutex::default() })
     }
 
     /// Ids of a text as the start of a sequence, without BOS.
     fn encode(&self, py: Python<'_>, text: &str) -> PyResult<Vec<u32>> {
-        py.detach(|| self.core.encode_chunk(text, true)).map(|chunk| chunk.ids).map_err(to_python)
+        let mut chunk = Chunk::default();
+        py.detach(|| self.core.encode_chunk(text, Place::Start, &mut chunk)).map_err(to_python)?;
+        Ok(chunk.ids)
     }
 
     /// Text of ids.
     fn decode(&self, py: Python<'_>, ids: Vec<u32>, skip_special: bool) -> PyResult<String> {
         py.detach(move || self.core.decode(&ids, skip_special)).map_err(to_python)
+    }
+
+    /// How each id is written.
+    fn tokens(&self, ids: Vec<u32>) -> Vec<String> {
+        ids.into_iter().map(|id| self.core.token(id)).collect()
+    }
+
+    /// Ids that end an answer of a template alone, and the text that does.
+    fn stop(&self, template: &str) -> PyResult<(Vec<u32>, String)> {
+        Ok(self.format(template)?.stop())
     }
 
     /// The id written before a sequence, if any.
@@ -74,30 +116,23 @@ pub enum ImageTokens {
     Each(Vec<usize>),
 }
 
-type Arrays<'py> = (
-    Bound<'py, PyArray1<i64>>,
-    Bound<'py, PyArray1<i64>>,
-    Bound<'py, PyArray1<i64>>,
-    Vec<(String, &'static str, bool)>,
-);
+/// (text, kind, supervised, first position, position after the last)
+type Row = (String, &'static str, bool, usize, usize);
 
-fn arrays<'py>(py: Python<'py>, sample: Sample, tokenizer: &Core) -> Arrays<'py> {
-    let shown = sample.segments.into_iter().map(|segment| show(segment, tokenizer)).collect();
+/// (ids, labels, image starts, segments)
+type Arrays<'py> =
+    (Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<i64>>, Vec<Row>);
+
+fn arrays(py: Python<'_>, sample: Sample) -> Arrays<'_> {
+    let row = |Segment { text, kind, supervised, tokens }| {
+        (text, kind.name(), supervised, tokens.start, tokens.end)
+    };
     (
         sample.input_ids.into_pyarray(py),
         sample.labels.into_pyarray(py),
         sample.image_starts.into_pyarray(py),
-        shown,
+        sample.segments.into_iter().map(row).collect(),
     )
-}
-
-fn show(segment: Segment, tokenizer: &Core) -> (String, &'static str, bool) {
-    let (text, kind) = match segment.piece {
-        Piece::Text(text) => (text, "text"),
-        Piece::Stop => (tokenizer.token(tokenizer.eos()), "stop"),
-        Piece::Image => (tokenizer.token(tokenizer.image()), "image"),
-    };
-    (text, kind, segment.supervised)
 }
 
 /// Ids and labels of one record given as JSON.
@@ -110,17 +145,17 @@ pub fn encode<'py>(
     image_tokens: ImageTokens,
     max_length: usize,
 ) -> PyResult<Arrays<'py>> {
-    let core = tokenizer.core.as_ref();
+    let format = tokenizer.format(template)?;
+    let encoder = Encoder { tokenizer: &tokenizer.core, format: &format, shown: true };
     let sample = py.detach(|| {
-        let template = conversation::find(template)?;
         let record = Record::from_json(record, 0)?;
         let image_tokens = match image_tokens {
             ImageTokens::Same(tokens) => vec![tokens; record.images.len()],
             ImageTokens::Each(tokens) => tokens,
         };
-        conversation::encode(&record, core, template, &image_tokens, max_length)
+        encoder.record(&record, &image_tokens, max_length)
     });
-    Ok(arrays(py, sample.map_err(to_python)?, core))
+    Ok(arrays(py, sample.map_err(to_python)?))
 }
 
 /// Ids of a conversation to continue, given as (role, content); one entry of `image_tokens` per image.
@@ -132,14 +167,13 @@ pub fn encode_prompt<'py>(
     template: &str,
     image_tokens: Vec<usize>,
 ) -> PyResult<Arrays<'py>> {
-    let core = tokenizer.core.as_ref();
+    let format = tokenizer.format(template)?;
+    let encoder = Encoder { tokenizer: &tokenizer.core, format: &format, shown: true };
     let sample = py.detach(move || {
-        let template = conversation::find(template)?;
         let turns = messages.into_iter().enumerate().map(turn).collect::<Result<Vec<_>, _>>()?;
-        let segments = conversation::prompt(&turns, image_tokens.len(), template)?;
-        conversation::encode_segments(&segments, core, &image_tokens)
+        encoder.prompt(&turns, &image_tokens)
     });
-    Ok(arrays(py, sample.map_err(to_python)?, core))
+    Ok(arrays(py, sample.map_err(to_python)?))
 }
 
 fn turn((index, (role, text)): (usize, (String, String))) -> Result<Turn, Error> {
@@ -156,8 +190,14 @@ fn turn((index, (role, text)): (usize, (String, String))) -> Result<Turn, Error>
     Ok(Turn { role, text })
 }
 
+/// The name of a template, which is known by other names too or described as a JSON object.
+#[pyfunction]
+pub fn template_name(template: &str) -> PyResult<String> {
+    named(template).map(|template| template.name.clone()).map_err(to_python)
+}
+
 /// Names of the conversation templates.
 #[pyfunction]
 pub fn templates() -> Vec<&'static str> {
-    conversation::names()
+    Template::names()
 }

@@ -1,55 +1,52 @@
-//! A conversation as segments: what is written, in order, and which of it the model learns.
+//! A conversation, written piece by piece: what stands there, in order, and which of it the model
+//! learns.
 //!
 //! Training and generation share one writer; they differ in the layout and in where it ends.
 
-use super::template::{Frame, Layout, Mark, Part, Template};
+use super::layout::{Format, Piece};
+use super::template::{Layout, Template};
 use crate::error::{RecordFault, Result};
-use crate::record::{IMAGE_TAG, Record, Role, Turn, count_tags};
+use crate::record::{IMAGE_TAG, Record, Role, Turn, count_tags, is_space};
 
-/// What a segment stands for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Piece {
-    /// ordinary text, whatever it spells
-    Text(String),
-    /// the tokenizer's end-of-sequence id
-    Stop,
-    /// the positions of one picture
-    Image,
-}
-
-/// A piece of the rendered conversation.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Segment {
-    /// what is written
-    pub piece: Piece,
-    /// whether the model learns to write it
-    pub supervised: bool,
+/// Takes a conversation, piece by piece.
+pub trait Sink {
+    /// Text of the record, whatever it spells.
+    fn text(&mut self, text: &str, learned: bool);
+    /// What the template writes.
+    ///
+    /// # Errors
+    /// Of the tokenizer, on the text before a token.
+    fn mark(&mut self, piece: &Piece) -> Result<()>;
+    /// The positions of the next picture.
+    ///
+    /// # Errors
+    /// As [`Sink::mark`].
+    fn image(&mut self) -> Result<()>;
 }
 
 /// The first `rounds` rounds of a record, as they are trained on.
 ///
 /// # Errors
-/// [`RecordFault::Template`] if the template has no place for a part of the record.
-pub fn render(record: &Record, template: &Template, rounds: usize) -> Result<Vec<Segment>> {
-    if template.caption_only {
-        check_caption(record, template)?;
-    }
-    let mut writer = Writer::new(template, template.training);
-    writer.system(record.system());
+/// [`RecordFault::Template`] if the template has no place for a part of the record, and those of the
+/// sink.
+pub fn render(record: &Record, format: &Format, rounds: usize, sink: &mut impl Sink) -> Result<()> {
+    check(record, &format.template)?;
+    let mut writer = Writer::new(format, &format.training, record.system(), sink);
+    writer.system_first()?;
     for (question, answer) in record.rounds().take(rounds) {
-        writer.question(question);
-        writer.answer(answer);
+        writer.question(question)?;
+        writer.answer(answer)?;
     }
-    writer.parts(template.training.end);
-    Ok(writer.segments)
+    writer.marks(&format.training.end)
 }
 
 /// A conversation that ends with a user turn, up to the place where the model goes on. Each
 /// `<image>` in a user turn is a picture; without any, the pictures come before the first user text.
 ///
 /// # Errors
-/// [`RecordFault::BadTurn`], [`RecordFault::ImageTagCount`], [`RecordFault::Template`].
-pub fn prompt(turns: &[Turn], images: usize, template: &Template) -> Result<Vec<Segment>> {
+/// [`RecordFault::BadTurn`], [`RecordFault::ImageTagCount`], [`RecordFault::Template`], and those of
+/// the sink.
+pub fn prompt(turns: &[Turn], images: usize, format: &Format, sink: &mut impl Sink) -> Result<()> {
     let talk = check_order(turns)?;
     let users = talk.iter().filter(|turn| turn.role == Role::User);
     let tags: usize = users.map(|turn| count_tags(&turn.text)).sum();
@@ -58,35 +55,54 @@ pub fn prompt(turns: &[Turn], images: usize, template: &Template) -> Result<Vec<
         return Err(RecordFault::ImageTagCount { tags, images }.into());
     }
     let system = (talk.len() < turns.len()).then(|| turns[0].text.as_str());
-    if template.caption_only && (system.is_some() || talk.len() != 1 || images == 0) {
-        return Err(no_place(template, "a prompt is one user turn with at least one image").into());
-    }
-    let mut writer = Writer::new(template, template.prompting);
-    writer.system(system);
+    check_prompt(&format.template, system, talk.len(), images)?;
+    let mut writer = Writer::new(format, &format.prompting, system, sink);
+    writer.system_first()?;
     for (position, turn) in talk.iter().enumerate() {
         match turn.role {
-            Role::Assistant => writer.answer(&turn.text),
+            Role::Assistant => writer.answer(&turn.text)?,
             _ if position == 0 => {
-                writer.question(&format!("{}{}", format!("{IMAGE_TAG}\n").repeat(lead), turn.text));
+                writer.question(&format!(
+                    "{}{}",
+                    format!("{IMAGE_TAG}\n").repeat(lead),
+                    turn.text
+                ))?;
             }
-            _ => writer.question(&turn.text),
+            _ => writer.question(&turn.text)?,
         }
     }
-    writer.parts(template.prompting.header);
-    Ok(writer.segments)
+    writer.marks(&format.prompting.assistant_prefix)
 }
 
 fn no_place(template: &Template, detail: &str) -> RecordFault {
-    RecordFault::Template { template: template.name.to_owned(), detail: detail.to_owned() }
+    RecordFault::Template { template: template.name.clone(), detail: detail.to_owned() }
 }
 
-fn check_caption(record: &Record, template: &Template) -> Result<()> {
-    let detail = if record.system().is_some() {
+fn check(record: &Record, template: &Template) -> Result<()> {
+    let detail = if !template.system_turn && record.system().is_some() {
         "no place for a system text"
+    } else if !template.caption_only {
+        return Ok(());
     } else if record.rounds().count() != 1 {
         "expected exactly one question and one answer"
     } else if record.images.is_empty() {
         "expected at least one image"
+    } else {
+        return Ok(());
+    };
+    Err(no_place(template, detail).into())
+}
+
+fn check_prompt(
+    template: &Template,
+    system: Option<&str>,
+    turns: usize,
+    images: usize,
+) -> Result<()> {
+    let detail = if template.caption_only && (system.is_some() || turns != 1 || images == 0) {
+        "a prompt is one user turn with at least one image"
+    } else if !template.system_turn && system.is_some() {
+        "no place for a system text"
     } else {
         return Ok(());
     };
@@ -110,70 +126,76 @@ fn check_order(turns: &[Turn]) -> Result<&[Turn]> {
     Ok(&turns[first..])
 }
 
-struct Writer<'a> {
-    template: &'a Template,
-    layout: Layout,
-    segments: Vec<Segment>,
+struct Writer<'a, S> {
+    format: &'a Format,
+    layout: &'a Layout<Vec<Piece>>,
+    system: Option<&'a str>,
+    rounds: usize,
+    sink: &'a mut S,
 }
 
-impl<'a> Writer<'a> {
-    fn new(template: &'a Template, layout: Layout) -> Self {
-        Self { template, layout, segments: Vec::new() }
+impl<'a, S: Sink> Writer<'a, S> {
+    fn new(
+        format: &'a Format,
+        layout: &'a Layout<Vec<Piece>>,
+        own: Option<&'a str>,
+        sink: &'a mut S,
+    ) -> Self {
+        Self { format, layout, system: own, rounds: 0, sink }
     }
 
-    fn system(&mut self, own: Option<&str>) {
-        let text = own.unwrap_or(self.template.system);
-        if !text.is_empty() {
-            let Frame { before, after } = self.layout.system;
-            self.parts(before);
-            self.text(text, false);
-            self.parts(after);
+    fn system_first(&mut self) -> Result<()> {
+        if self.format.template.system_in_user { Ok(()) } else { self.system() }
+    }
+
+    fn system(&mut self) -> Result<()> {
+        let own = self.system.map(|text| self.trimmed(text));
+        if own.map_or(self.format.system.is_empty(), str::is_empty) {
+            return Ok(());
         }
+        self.marks(&self.layout.system_prefix)?;
+        match own {
+            Some(text) => self.sink.text(text, false),
+            None => self.marks(&self.format.system)?,
+        }
+        self.marks(&self.layout.system_suffix)
     }
 
-    fn question(&mut self, text: &str) {
-        let Frame { before, after } = self.layout.user;
-        self.parts(before);
-        for (position, words) in text.split(IMAGE_TAG).enumerate() {
+    fn question(&mut self, text: &str) -> Result<()> {
+        if self.rounds > 0 {
+            self.marks(&self.layout.separator)?;
+        }
+        self.marks(&self.layout.user_prefix)?;
+        if self.rounds == 0 && self.format.template.system_in_user {
+            self.system()?;
+        }
+        self.rounds += 1;
+        for (position, words) in self.trimmed(text).split(IMAGE_TAG).enumerate() {
             if position > 0 {
-                self.push(Piece::Image, false);
+                self.sink.image()?;
             }
-            if !self.template.caption_only {
-                self.text(words, false);
-            }
-        }
-        self.parts(after);
-    }
-
-    fn answer(&mut self, text: &str) {
-        let Frame { before, after } = self.layout.assistant;
-        self.parts(self.layout.header);
-        self.parts(before);
-        self.text(text, true);
-        self.parts(after);
-    }
-
-    fn parts(&mut self, parts: &[Part]) {
-        for part in parts {
-            match part.mark {
-                Mark::Text(text) => self.text(text, part.supervised),
-                Mark::Stop => self.push(Piece::Stop, part.supervised),
+            if !self.format.template.caption_only {
+                self.sink.text(words, false);
             }
         }
+        self.marks(&self.layout.user_suffix)
     }
 
-    /// Neighbours of the same kind become one segment.
-    fn text(&mut self, text: &str, supervised: bool) {
-        match self.segments.last_mut() {
-            _ if text.is_empty() => {}
-            Some(Segment { piece: Piece::Text(last), supervised: same }) if *same == supervised => {
-                last.push_str(text);
-            }
-            _ => self.push(Piece::Text(text.to_owned()), supervised),
-        }
+    fn answer(&mut self, text: &str) -> Result<()> {
+        self.marks(&self.layout.assistant_prefix)?;
+        self.marks(&self.layout.answer_prefix)?;
+        self.sink.text(self.trimmed(text), true);
+        self.marks(&self.layout.answer_suffix)?;
+        self.marks(&self.layout.stop)?;
+        self.marks(&self.layout.assistant_suffix)
     }
 
-    fn push(&mut self, piece: Piece, supervised: bool) {
-        self.segments.push(Segment { piece, supervised });
+    fn marks(&mut self, pieces: &[Piece]) -> Result<()> {
+        pieces.iter().try_for_each(|piece| self.sink.mark(piece))
+    }
+
+    /// Without the white space that the template's own code removes.
+    fn trimmed<'b>(&self, text: &'b str) -> &'b str {
+        if self.format.template.trim { text.trim_matches(is_space) } else { text }
     }
 }

@@ -47,7 +47,20 @@ pub struct Tokenizer {
     options: TokenizerOptions,
     control: HashSet<u32>,
     strips: HashMap<u32, (bool, bool)>,
+    /// special tokens, the longest first
+    specials: Vec<(String, u32)>,
     fingerprint: u64,
+}
+
+/// What stands before a run of text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// nothing, or BOS
+    Start,
+    /// a special token
+    AfterToken,
+    /// a picture
+    AfterImage,
 }
 
 /// A run of text as ids.
@@ -77,11 +90,12 @@ impl Tokenizer {
         let control = control_ids(&first, &tree, &options);
         let added = first.get_added_tokens_decoder().into_iter();
         let strips = added.map(|(id, token)| (id, (token.lstrip, token.rstrip))).collect();
+        let specials = specials(&first);
         let other = tree.get_mut("pre_tokenizer").is_some_and(never_prepend);
         let later = other.then(|| build(&tree)).transpose()?;
         let key = format!("{options:?}");
         let fingerprint = fingerprint(json) ^ fingerprint(key.as_bytes()).rotate_left(32);
-        Ok(Self { first, later, options, control, strips, fingerprint })
+        Ok(Self { first, later, options, control, strips, specials, fingerprint })
     }
 
     /// The id to write before a sequence, if any.
@@ -133,24 +147,33 @@ impl Tokenizer {
         self.fingerprint
     }
 
-    /// Ids of a run of text; `at_start` says that nothing but BOS stands before it.
+    /// The special token that a text begins with, the longest one: its length in bytes and its id.
+    #[must_use]
+    pub fn special_at(&self, text: &str) -> Option<(usize, u32)> {
+        let at = self.specials.iter().find(|(token, _)| text.starts_with(token.as_str()));
+        at.map(|(token, id)| (token.len(), *id))
+    }
+
+    /// Appends the ids of a run of text and the bytes that each stands for.
     ///
     /// # Errors
     /// [`Error::Data`] if the tokenizer fails on it, or cannot spell it without a control id.
-    pub fn encode_chunk(&self, text: &str, at_start: bool) -> Result<Chunk> {
-        let encoder =
-            if at_start { &self.first } else { self.later.as_ref().unwrap_or(&self.first) };
+    pub fn encode_chunk(&self, text: &str, place: Place, out: &mut Chunk) -> Result<()> {
+        let encoder = match place {
+            Place::Start => &self.first,
+            _ => self.later.as_ref().unwrap_or(&self.first),
+        };
         let encoding =
             encoder.encode(text, false).map_err(|e| Error::Data(format!("tokenizer: {e}")))?;
-        let ids = encoding.get_ids().to_vec();
-        if let Some(&id) = ids.iter().find(|id| self.control.contains(id)) {
+        if let Some(&id) = encoding.get_ids().iter().find(|id| self.control.contains(id)) {
             let token = self.token(id);
             return Err(Error::Data(format!(
                 "the tokenizer turns ordinary text into its control token `{token}` (id {id})"
             )));
         }
-        let spans = encoding.get_offsets().iter().map(|&(start, end)| start..end).collect();
-        Ok(Chunk { ids, spans })
+        out.ids.extend_from_slice(encoding.get_ids());
+        out.spans.extend(encoding.get_offsets().iter().map(|&(start, end)| start..end));
+        Ok(())
     }
 
     /// Text of ids.
@@ -198,6 +221,14 @@ fn settle(tree: &mut Value, structural: &[u32]) {
 fn writes_first(encoder: &Encoder, bos: Option<u32>) -> Result<bool> {
     let empty = encoder.encode("", true).map_err(does_not_load)?;
     Ok(bos.is_some() && empty.get_ids().first().copied() == bos)
+}
+
+fn specials(encoder: &Encoder) -> Vec<(String, u32)> {
+    let added = encoder.get_added_tokens_decoder().into_iter();
+    let special = added.filter(|(_, token)| token.special && !token.content.is_empty());
+    let mut specials: Vec<_> = special.map(|(id, token)| (token.content, id)).collect();
+    specials.sort_by(|a, b| b.0.len().cmp(&a.0.len()).then_with(|| a.cmp(b)));
+    specials
 }
 
 /// All special ids. The unknown token is one that text may yield, unless it stands for pictures.
