@@ -85,7 +85,7 @@ def test_sampling_options_reach_the_generator(run, folder):
         (["generate", "MODEL", "--prompt", "a", "--device", "tpu9"], 2, "device `tpu9`"),
         (["generate", "MODEL", "--prompt", "a", "--seed", "-1"], 2, "seed: got -1, expected 0.."),
         (["generate", "absent", "--prompt", "a"], 1, "absent: not a model directory"),
-        (["generate", "MODEL", "--prompt", "a", "--template", "v9"], 1, "template: got 'v9'"),
+        (["generate", "MODEL", "--prompt", "a", "--template", "v9"], 1, "template: got `v9`"),
         (["generate", "MODEL", "--prompt", "a", "--image", "no.jpg"], 1, "no.jpg"),
     ],
 )

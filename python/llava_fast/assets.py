@@ -12,6 +12,7 @@ from llava_fast import processor_config
 from llava_fast.config import ImageConfig
 from llava_fast.files import json_bytes, parse_json, read_small
 from llava_fast.models.config import LlavaConfig, TextConfig, VisionConfig
+from llava_fast.template import Template, template_setting
 
 Files = dict[str, bytes]
 
@@ -100,7 +101,7 @@ def set_image_mode(files: Files, mode: str) -> None:
 
 
 def updated(
-    files: Files, config: LlavaConfig, template: str | None, image: ImageConfig | None
+    files: Files, config: LlavaConfig, template: Template | None, image: ImageConfig | None
 ) -> Files:
     """The files to save; None = as they were, or the defaults when there were none."""
     from llava_fast import __version__
@@ -108,7 +109,7 @@ def updated(
     files = dict(files)
     said = settings(files) | {"version": __version__}
     if template is not None:
-        said["template"] = template
+        said["template"] = template_setting(template)
     if image is not None:
         _check_image(image, config.vision)
         said["image_mode"] = image.mode

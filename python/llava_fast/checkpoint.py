@@ -25,6 +25,7 @@ from llava_fast.files import (
     write_tensors,
 )
 from llava_fast.models.config import LlavaConfig, TextConfig
+from llava_fast.template import Template
 
 if TYPE_CHECKING:
     from llava_fast.models.llava import LlavaModel
@@ -99,7 +100,7 @@ def save_model(
     model: "LlavaModel",
     directory: Directory,
     layout: str,
-    template: str | None,
+    template: Template | None,
     image: ImageConfig | None,
 ) -> None:
     """See `LlavaModel.save_pretrained`."""

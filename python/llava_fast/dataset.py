@@ -16,7 +16,8 @@ from llava_fast.checks import LARGEST_COUNT, integer
 from llava_fast.config import ImageConfig
 from llava_fast.errors import DataError
 from llava_fast.stream import Plan
-from llava_fast.text import Template, Tokenizer, template_text
+from llava_fast.template import Template, template_text
+from llava_fast.text import Tokenizer
 
 Batch = dict[str, Any]
 

@@ -25,7 +25,8 @@ from llava_fast.models.llava import LlavaModel
 from llava_fast.request import Request
 from llava_fast.sampling import Sampler, choose
 from llava_fast.streaming import TextStream
-from llava_fast.text import Template, Tokenizer, encode_prompt, template_text
+from llava_fast.template import Template, template_text
+from llava_fast.text import Tokenizer, encode_prompt
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ Shapes: T tokens, n pictures. The work is done in Rust without the GIL.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from os import PathLike
@@ -15,11 +15,10 @@ import numpy as np
 
 from llava_fast import _rust
 from llava_fast.errors import DataError
+from llava_fast.template import Template, template_text
 
 _IMAGE_TOKENS = ("<image>", "<|image_pad|>")
 _MAX_IDS = 1 << 24
-
-Template = str | PathLike[str] | Mapping[str, Any]
 
 
 class Segment(NamedTuple):
@@ -145,25 +144,6 @@ class Tokenizer:
 def templates() -> list[str]:
     """Names of the conversation templates."""
     return _rust.templates()
-
-
-def template_text(template: Template) -> str:
-    """A template as the extension takes it: its name, or a template of one's own as JSON, given as
-    an object or as the path of a `.json` file.
-
-    Raises ValueError where there is no such template, DataError for a file that cannot be read.
-    """
-    if isinstance(template, Mapping):
-        text = json.dumps(dict(template))
-    elif isinstance(template, str) and not template.endswith(".json"):
-        text = template
-    else:
-        file = Path(template)
-        if not file.is_file():
-            raise DataError(f"template: no file `{file}`")
-        text = json.dumps(_read_json(file))
-    _rust.template_name(text)
-    return text
 
 
 def encode(

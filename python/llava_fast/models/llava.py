@@ -18,6 +18,7 @@ from llava_fast.models.config import LlavaConfig
 from llava_fast.models.language import Context, Documents, LanguageModel
 from llava_fast.models.projector import Projector
 from llava_fast.models.vision import VisionTower
+from llava_fast.template import Template
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ class LlavaModel(nn.Module):
         directory: str | PathLike[str],
         layout: str = "hf",
         *,
-        template: str | None = None,
+        template: Template | None = None,
         image: ImageConfig | None = None,
     ) -> None:
         """Write a model directory: complete or, after a kill at any moment, not at all.

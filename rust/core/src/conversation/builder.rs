@@ -91,8 +91,7 @@ impl<'a> Builder<'a> {
             self.tokenizer.encode_chunk(&text[start..], self.place, &mut chunk)?;
         }
         if let Some(segments) = &mut self.segments {
-            let starts = chunk.spans.iter().map(|span| start + span.start);
-            segments.encoded(starts, self.sample.input_ids.len());
+            segments.encoded(&chunk.spans, start, self.sample.input_ids.len());
         }
         self.label(&chunk, start);
         chunk.ids.clear();

@@ -75,15 +75,17 @@ impl Segments {
         self.done.push(Segment { text, kind, supervised, tokens });
     }
 
-    /// The run of text ends: its tokens begin at these bytes, and at this position of the sample.
-    pub fn encoded(&mut self, starts: impl Iterator<Item = usize> + Clone, first: usize) {
-        let position = |byte| first + starts.clone().take_while(|&start| start < byte).count();
-        let end = first + starts.clone().count();
-        let segments = self.done.len() - self.waiting.len()..;
-        let borders: Vec<usize> = self.waiting.iter().map(|&byte| position(byte)).collect();
-        for (place, segment) in self.done[segments].iter_mut().enumerate() {
-            let stop = borders.get(place + 1).copied().unwrap_or(end);
-            segment.tokens = if place == 0 { first } else { borders[place] }..stop;
+    /// The run of text ends. Its tokens stand for these bytes of it behind `skipped` others, and the
+    /// first of them is at position `first` of the sample.
+    pub fn encoded(&mut self, spans: &[Range<usize>], skipped: usize, first: usize) {
+        let before = |byte: usize| spans.iter().take_while(|s| skipped + s.start < byte).count();
+        let mut borders: Vec<_> = self.waiting.iter().map(|&byte| first + before(byte)).collect();
+        // What stands for no byte, such as the space in front, belongs to the first segment.
+        borders[..self.waiting.len().min(1)].fill(first);
+        borders.push(first + spans.len());
+        let waiting = self.done.len() - self.waiting.len()..;
+        for (segment, ends) in self.done[waiting].iter_mut().zip(borders.windows(2)) {
+            segment.tokens = ends[0]..ends[1];
         }
         self.waiting.clear();
     }

@@ -96,6 +96,7 @@ impl Layout<Affix> {
 
 /// A conversation template.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "the switches of a file format")]
 pub struct Template {
     /// the name it is asked for by
     pub name: String,
@@ -144,7 +145,11 @@ const HEAD: [&str; 8] = [
 
 /// An affix as it is written.
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "got something else than a string, `{\"learn\": string}`, `{\"stop\": string}` or a \
+                 list of those"
+)]
 enum Written {
     Text(String),
     Learn(Learn),
@@ -296,7 +301,7 @@ mod tests {
                 r#"{"stop": "x", "trim": 3}"#,
                 "template: invalid type: integer `3`, expected a boolean",
             ),
-            (r#"{"stop": {"x": "y"}}"#, "template: data did not match any variant"),
+            (r#"{"stop": {"x": "y"}}"#, "template: got something else than a string"),
         ] {
             let error = Template::from_json(json).expect_err(json).to_string();
             assert!(error.starts_with(expected), "{error}");
