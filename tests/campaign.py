@@ -42,15 +42,16 @@ class Outcomes:
     counts: Counter[str] = field(default_factory=Counter)
     """by kind and outcome"""
     culprits: list[str] = field(default_factory=list)
-    slowest: float = 0.0
+    slowest: tuple[float, str] = (0.0, "")
+    """CPU seconds of a call, and the file"""
     peak: int = 0
 
     def check(self, folder: Path, share: float = TOLERATED_SHARE) -> None:
         """No culprit, and within the limits of time and memory."""
-        print(f"{dict(self.counts)}, slowest {self.slowest:.3f} s, peak {self.peak >> 20} MiB")
+        print(f"{dict(self.counts)}, slowest {self.slowest}, peak {self.peak >> 20} MiB")
         assert not self.culprits, "\n".join([str(folder), *self.culprits])
         assert self.peak <= PEAK
-        assert self.slowest <= SLOWEST
+        assert self.slowest[0] <= SLOWEST, self.slowest
         for kind in {outcome.split()[0] for outcome in self.counts}:
             of_kind = sum(n for outcome, n in self.counts.items() if outcome.startswith(kind))
             assert self.counts[f"{kind} tolerated"] <= share * of_kind + 1, kind
@@ -90,7 +91,8 @@ def _count(outcomes: Outcomes, file: File, verdicts: tuple[Verdict, ...], folder
         outcomes.culprits.append(f"{file.name} ({file.kind}): {outcome}")
         outcome = "wrong"
     outcomes.counts[f"{file.kind} {outcome}"] += 1
-    outcomes.slowest = max(outcomes.slowest, *(verdict.cpu for verdict in verdicts))
+    seconds = max(verdict.cpu for verdict in verdicts)
+    outcomes.slowest = max(outcomes.slowest, (seconds, f"{file.name} ({file.kind})"))
 
 
 def outcome_of(data: bytes, verdicts: tuple[Verdict, ...]) -> str:

@@ -13,6 +13,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -127,11 +128,11 @@ def main(source: BinaryIO) -> None:
 def _answer(data: bytes, processor: ImageProcessor) -> dict[str, Any]:
     before = _resident("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # the peak starts again
-    start = time.process_time()
+    clock = _Clock()
     pixels = prepared = error = None
     small = None
     try:
-        decoded = decode_image(data)
+        decoded = clock.time(lambda: decode_image(data))
         pixels = digest(decoded)
         small = decoded if decoded.size < SMALL else None
         del decoded
@@ -140,8 +141,8 @@ def _answer(data: bytes, processor: ImageProcessor) -> dict[str, Any]:
     except BaseException as escaped:
         return {"escaped": repr(escaped)}
     try:
-        prepared = _prepared(processor, data)
-        if small is not None and _prepared(processor, small) != prepared:
+        prepared = _digest_of(clock.time(lambda: processor([data], "np")))
+        if small is not None and _digest_of(processor([small], "np")) != prepared:
             return {"escaped": "the file is prepared differently from its pixels"}
     except ImageError as refusal:
         if str(refusal) != f"image `images[0]`: {error}":
@@ -152,13 +153,26 @@ def _answer(data: bytes, processor: ImageProcessor) -> dict[str, Any]:
         "digest": pixels,
         "prepared": prepared,
         "error": error,
-        "cpu": time.process_time() - start,
+        "cpu": clock.longest,
         "grown": _resident("VmHWM") - before,
     }
 
 
-def _prepared(processor: ImageProcessor, source: bytes | np.ndarray) -> str:
-    return " ".join(digest(array) for array in processor([source], "np").values())
+class _Clock:
+    """CPU seconds of the longest call."""
+
+    longest = 0.0
+
+    def time(self, call: Callable[[], Any]) -> Any:
+        start = time.process_time()
+        try:
+            return call()
+        finally:
+            self.longest = max(self.longest, time.process_time() - start)
+
+
+def _digest_of(features: Mapping[str, np.ndarray]) -> str:
+    return " ".join(digest(array) for array in features.values())
 
 
 def _resident(which: str) -> int:

@@ -13,16 +13,16 @@ use crate::{Error, Result};
 
 /// Below this many bytes the allocator keeps its memory by itself.
 const SMALLEST: usize = 256 << 10;
-/// Bytes that lie idle at most, for each type of number; the largest buffers are let go first.
-const MOST_IDLE: usize = 256 << 20;
-
-/// Buffers that nobody uses, the smallest first.
+/// Buffers that nobody uses, the one that came back last at the end.
 pub struct Idle<T> {
     buffers: Mutex<Vec<Vec<T>>>,
 }
 
 /// A number that buffers are made of.
 pub trait Number: Copy + Default + Send + Sync + 'static {
+    /// Bytes that lie idle at most; what lies longest is let go first.
+    const MOST_IDLE: usize;
+
     /// The idle buffers of every process.
     fn idle() -> &'static PerProcess<(), Idle<Self>>;
 }
@@ -31,12 +31,17 @@ static FLOATS: PerProcess<(), Idle<f32>> = PerProcess::new();
 static BYTES: PerProcess<(), Idle<u8>> = PerProcess::new();
 
 impl Number for f32 {
+    const MOST_IDLE: usize = 256 << 20;
+
     fn idle() -> &'static PerProcess<(), Idle<Self>> {
         &FLOATS
     }
 }
 
 impl Number for u8 {
+    // Single decoded pictures are among them: one that is huge must not keep its memory.
+    const MOST_IDLE: usize = 64 << 20;
+
     fn idle() -> &'static PerProcess<(), Idle<Self>> {
         &BYTES
     }
@@ -68,6 +73,19 @@ impl<T: Number> Buffer<T> {
     }
 }
 
+impl<T: Number> From<Vec<T>> for Buffer<T> {
+    fn from(memory: Vec<T>) -> Self {
+        let length = memory.len();
+        Self { memory, length }
+    }
+}
+
+impl<T: Number> AsRef<[T]> for Buffer<T> {
+    fn as_ref(&self) -> &[T] {
+        self
+    }
+}
+
 impl<T: Number> Deref for Buffer<T> {
     type Target = [T];
 
@@ -94,27 +112,30 @@ impl<T: Number> Drop for Buffer<T> {
     }
 }
 
-impl<T> Idle<T> {
+impl<T: Number> Idle<T> {
     /// Adds a buffer; what is beyond the limit comes back.
     fn put(&self, memory: Vec<T>) -> Vec<Vec<T>> {
+        if bytes(&memory) > T::MOST_IDLE {
+            return vec![memory];
+        }
         let mut buffers = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = buffers.partition_point(|other| other.len() < memory.len());
-        buffers.insert(place, memory);
+        buffers.push(memory);
         let mut total = 0;
-        let fits = buffers.iter().take_while(|memory| {
+        let fits = buffers.iter().rev().take_while(|memory| {
             total += bytes(memory);
-            total <= MOST_IDLE
+            total <= T::MOST_IDLE
         });
-        let fits = fits.count();
-        buffers.split_off(fits)
+        let gone = buffers.len() - fits.count();
+        buffers.drain(..gone).collect()
     }
 
     /// The smallest buffer that holds `length` numbers, unless more than half of it were wasted.
     fn take(&self, length: usize) -> Option<Vec<T>> {
         let mut buffers = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = buffers.partition_point(|memory| memory.len() < length);
-        let fits = buffers.get(place).is_some_and(|memory| memory.len() / 2 <= length);
-        fits.then(|| buffers.remove(place))
+        let fits = |memory: &Vec<T>| memory.len() >= length && memory.len() / 2 <= length;
+        let fitting = buffers.iter().enumerate().filter(|(_, memory)| fits(memory));
+        let (place, _) = fitting.min_by_key(|(_, memory)| memory.len())?;
+        Some(buffers.remove(place))
     }
 }
 
@@ -154,7 +175,9 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::{Buffer, Idle, MOST_IDLE, class};
+    use super::{Buffer, Idle, Number, class};
+
+    const MOST_IDLE: usize = u8::MOST_IDLE;
 
     #[test]
     fn memory_is_used_again_when_nobody_has_it() {
@@ -173,13 +196,15 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_are_let_go_and_none_is_wasted() {
+    fn the_oldest_are_let_go_and_none_is_wasted() {
         let idle = Idle { buffers: Mutex::new(Vec::new()) };
         let half = MOST_IDLE / 2;
         assert!(idle.put(vec![0_u8; half]).is_empty());
         assert!(idle.put(vec![0; 1000]).is_empty());
+        // Small buffers that nobody asks for any more must not keep a large one out.
         let gone = idle.put(vec![0; half]);
         assert_eq!(gone.iter().map(Vec::len).collect::<Vec<_>>(), [half]);
+        assert!(idle.take(half).is_some());
         assert_eq!(idle.put(vec![0; MOST_IDLE + 1]).len(), 1);
         assert!(idle.take(1001).is_none());
         assert!(idle.take(100).is_none());

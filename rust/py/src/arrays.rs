@@ -1,8 +1,9 @@
 //! Batches as dictionaries of numpy arrays; every array takes over its vector, nothing is copied.
 
-use llava_fast_core::image::{ImageConfig, Mode, Pixels};
+use llava_fast_core::image::{ImageConfig, Mode, Pixels, Rgb8};
 use llava_fast_core::loader::Batch;
 use llava_fast_core::pack::{self, Document, Layout};
+use llava_fast_core::pool::Buffer;
 use numpy::ndarray::{ArrayViewD, IxDyn};
 use numpy::{Element, IntoPyArray, PyArray1, PyArrayDyn, PyArrayMethods};
 use pyo3::exceptions::PyValueError;
@@ -64,10 +65,19 @@ pub fn pixel_array<'py>(
     image: &ImageConfig,
 ) -> PyResult<Bound<'py, PyAny>> {
     let shape = pixels.shape(pictures, image);
+    array(py, pixels, &shape)
+}
+
+/// The (H, W, 3) array of a decoded picture.
+pub fn rgb_array(py: Python<'_>, image: Rgb8<Buffer<u8>>) -> PyResult<Bound<'_, PyAny>> {
+    array(py, Pixels::Patches(image.pixels), &[image.height, image.width, 3])
+}
+
+fn array<'py>(py: Python<'py>, pixels: Pixels, shape: &[usize]) -> PyResult<Bound<'py, PyAny>> {
     let memory = Bound::new(py, Memory(pixels))?;
     match &memory.get().0 {
-        Pixels::Values(values) => shown(&memory, values, &shape),
-        Pixels::Patches(bytes) => shown(&memory, bytes, &shape),
+        Pixels::Values(values) => shown(&memory, values, shape),
+        Pixels::Patches(bytes) => shown(&memory, bytes, shape),
     }
 }
 

@@ -6,11 +6,11 @@ use llava_fast_core::Error;
 use llava_fast_core::cache::{PixelCache, Stats};
 use llava_fast_core::image::{self, ImageConfig, Output, Rgb8, Source};
 use llava_fast_core::source::read_image;
-use numpy::{IntoPyArray, PyArray1, PyArray2, PyArray3, PyArrayMethods};
+use numpy::{IntoPyArray, PyArray1, PyArray2, PyArrayMethods};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 
-use crate::arrays::pixel_array;
+use crate::arrays::{pixel_array, rgb_array};
 use crate::errors::to_python;
 use crate::settings::{Decode, Image};
 
@@ -37,11 +37,7 @@ pub enum Given {
 
 /// `decode_image(source, options)`: `(H, W, 3)` uint8; an error names the path.
 #[pyfunction]
-pub fn decode_image(
-    py: Python<'_>,
-    source: File,
-    options: Decode,
-) -> PyResult<Bound<'_, PyArray3<u8>>> {
+pub fn decode_image(py: Python<'_>, source: File, options: Decode) -> PyResult<Bound<'_, PyAny>> {
     let decode = || match &source {
         File::Bytes(data) => image::decode(data, &options.options()?),
         File::Named(path) => {
@@ -51,8 +47,7 @@ pub fn decode_image(
             decoded.map_err(|error| error.in_image(&path.to_string_lossy()))
         }
     };
-    let Rgb8 { width, height, pixels } = py.detach(decode).map_err(to_python)?;
-    pixels.into_pyarray(py).reshape([height, width, 3])
+    rgb_array(py, py.detach(decode).map_err(to_python)?)
 }
 
 /// `image_size(bytes, options)`: width and height that `decode_image` would give, from the headers.

@@ -3,6 +3,7 @@
 use super::exif::{Metadata, turned, turned_size};
 use super::guard::guarded;
 use super::{DecodeOptions, Limits, Picture, Rgb8, bmp, gif, jpeg, png, webp};
+use crate::pool::Buffer;
 use crate::{Error, ImageFault, Result};
 
 /// Width and height.
@@ -97,7 +98,7 @@ const TEXTS: [(&str, &str); 6] = [
 /// # Errors
 /// An `ImageFault` for everything else: other kinds, damage, a side over 65535 pixels, or more than
 /// the limits allow.
-pub fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Rgb8> {
+pub fn decode(bytes: &[u8], options: &DecodeOptions) -> Result<Rgb8<Buffer<u8>>> {
     guarded(|| opened(bytes, options)?.into_rgb())
 }
 
@@ -114,7 +115,7 @@ fn opened(bytes: &[u8], options: &DecodeOptions) -> Result<Picture> {
     let picture = (format.open)(bytes, options)?;
     match orientation(format, bytes, options) {
         1 => Ok(picture),
-        orientation => Ok(Picture::Rgb(turned(picture.into_rgb()?, orientation)?)),
+        orientation => Ok(Picture::Rgb(turned(&picture.into_rgb()?, orientation)?)),
     }
 }
 
@@ -216,7 +217,8 @@ mod tests {
             (b"B", "truncated BMP: only 1 bytes"),
             (b"\xff\xd8", "truncated JPEG: only 2 bytes"),
         ] {
-            let error = decode(bytes, &DecodeOptions::default()).map_err(|e| e.to_string());
+            let decoded = decode(bytes, &DecodeOptions::default());
+            let error = decoded.map(|_| ()).map_err(|e| e.to_string());
             assert_eq!(error, Err(message.to_owned()));
         }
     }

@@ -44,7 +44,7 @@ pub(super) fn reserve<T>(len: usize) -> Result<Vec<T>> {
     Ok(buffer)
 }
 
-fn out_of_memory(bytes: usize) -> Error {
+pub(super) fn out_of_memory(bytes: usize) -> Error {
     ImageFault::Refused(format!("no memory for a buffer of {bytes} bytes")).into()
 }
 

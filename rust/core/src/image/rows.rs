@@ -3,6 +3,7 @@
 use super::Rgb8;
 use super::jpeg::Planes;
 use crate::Result;
+use crate::pool::Buffer;
 
 /// A decoded picture that can write any of its rows.
 pub trait Rows {
@@ -44,9 +45,11 @@ impl Picture {
     ///
     /// # Errors
     /// `Refused` if memory runs out.
-    pub fn into_rgb(self) -> Result<Rgb8> {
+    pub fn into_rgb(self) -> Result<Rgb8<Buffer<u8>>> {
         match self {
-            Self::Rgb(image) => Ok(image),
+            Self::Rgb(Rgb8 { width, height, pixels }) => {
+                Ok(Rgb8 { width, height, pixels: pixels.into() })
+            }
             Self::Jpeg(planes) => planes.into_rgb(),
         }
     }

@@ -18,16 +18,13 @@ pub(in crate::image) fn turned_size(size: (usize, usize), orientation: u8) -> (u
 ///
 /// # Errors
 /// `Refused` if there is no memory for a second picture.
-pub(in crate::image) fn turned(picture: Rgb8, orientation: u8) -> Result<Rgb8> {
-    if orientation == 1 {
-        return Ok(picture);
-    }
+pub(in crate::image) fn turned<B: AsRef<[u8]>>(picture: &Rgb8<B>, orientation: u8) -> Result<Rgb8> {
     let (from_width, from_height) = (picture.width, picture.height);
     let (width, height) = turned_size((from_width, from_height), orientation);
     // Whether the source is walked backwards along its rows and along its columns.
     let mirror_x = matches!(orientation, 2 | 3 | 7 | 8);
     let mirror_y = matches!(orientation, 3 | 4 | 6 | 7);
-    let (source, _) = picture.pixels.as_chunks::<3>();
+    let (source, _) = picture.pixels.as_ref().as_chunks::<3>();
     let mut pixels = allocate(width * height * 3)?;
     for (y, row) in pixels.chunks_exact_mut(width * 3).enumerate() {
         for (x, pixel) in row.as_chunks_mut::<3>().0.iter_mut().enumerate() {
@@ -63,7 +60,7 @@ mod tests {
             (8, 2, [3, 6, 2, 5, 1, 4]),
         ] {
             let expected = picture(width, 6 / width, &levels);
-            assert_eq!(turned(source(), orientation).ok(), Some(expected), "{orientation}");
+            assert_eq!(turned(&source(), orientation).ok(), Some(expected), "{orientation}");
         }
     }
 }

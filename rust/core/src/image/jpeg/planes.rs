@@ -5,9 +5,10 @@ use super::component::Component;
 use super::frame::Colour;
 use super::upsample::Upsampler;
 use crate::Result;
-use crate::image::limits::allocate;
+use crate::image::limits::out_of_memory;
 use crate::image::simd::Path;
 use crate::image::{Rgb8, Rows};
+use crate::pool::Buffer;
 
 /// The samples of all components.
 pub struct Planes {
@@ -32,9 +33,10 @@ impl Planes {
     }
 
     /// All rows.
-    pub(in crate::image) fn into_rgb(mut self) -> Result<Rgb8> {
+    pub(in crate::image) fn into_rgb(mut self) -> Result<Rgb8<Buffer<u8>>> {
         let (width, height) = (self.width, self.height);
-        let mut pixels: Vec<u8> = allocate(width * height * 3)?;
+        let length = width * height * 3;
+        let mut pixels = Buffer::take(length).map_err(|_| out_of_memory(length))?;
         for (y, out) in pixels.chunks_exact_mut(width * 3).enumerate() {
             self.write_row(y, out);
         }
