@@ -118,7 +118,7 @@ def not_an_object(record):
 
 
 RECORDS = {
-    unknown_role: ("unknown role: got `robot`", "bad_turn"),
+    unknown_role: ("unknown role: got `robot`", "unknown_role"),
     more_tags: ("2 `<image>` tags for 1 images", "image_tag_count"),
     nothing_supervised: ("no supervised token", "nothing_supervised"),
     not_an_object: ("missing field `conversations`", "missing_field"),

@@ -22,7 +22,8 @@ def gpt(text: object) -> dict:
 
 
 def shown(record: dict, template: str = "v1_short") -> str:
-    return "".join(text for text, _, _ in encode(record, OURS, template, 1, 1 << 20).segments)
+    segments = encode(record, OURS, template, 1, 1 << 20).segments
+    return "".join(segment.text for segment in segments[1:])
 
 
 def talk(*turns: object, **fields: object) -> dict:
@@ -69,8 +70,8 @@ def test_duplicate_keys_are_refused() -> None:
     from llava_fast import _rust
 
     twice = '{"image": "a", "image": "b", "conversations": []}'
-    with pytest.raises(DataError, match="duplicate field `image`"):
-        _rust.encode(twice, OURS._core, "v1", 1, 99)
+    with pytest.raises(DataError, match="the key `image` comes twice"):
+        _rust.encode(twice, OURS._core, "v1", 1, 99, (False, False))
 
 
 @pytest.mark.parametrize(
@@ -189,12 +190,12 @@ def test_the_dirty_records(fixtures: Path) -> None:
         sample = encode(record, OURS)
         turns = record.get("conversations") or record["conversatons"]
         answers = [turn["value"] for turn in turns if turn["from"] == "gpt"]
-        taught = "".join(text for text, _, supervised in sample.segments if supervised)
+        taught = "".join(segment.text for segment in sample.segments if segment.supervised)
         which = 0 if case["case"] == "many_turns_beyond_max_length" else -1
         assert answers[which] in taught, case["case"]
         ids = sample.input_ids.tolist()
         assert ids.count(OURS.bos_id) == 1
-        assert ids.count(OURS.eos_id) == sum(kind == "stop" for _, kind, _ in sample.segments)
+        assert ids.count(OURS.eos_id) == sum(segment.kind == "stop" for segment in sample.segments)
         assert ids.count(OURS.image_id) == 576 * len(sample.image_starts)
         assert len(ids) <= 2048
 

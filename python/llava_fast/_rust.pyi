@@ -33,6 +33,7 @@ __version__: str
 
 _Int64 = NDArray[np.int64]
 _Segments = list[tuple[str, str, bool, int, int]]
+_Survey = tuple[NDArray[np.int32], int, list[_BadRow], dict[str, int]]
 _Encoded = tuple[_Int64, _Int64, _Int64, _Segments]
 _File = bytes | str | PathLike[str]
 _Picture = _File | tuple[int, int, bytes]
@@ -56,10 +57,11 @@ class Dataset:
         template: str,
         image: ImageConfig,
         max_length: int,
+        reading: tuple[bool, bool],
         cache: _Cache | None,
     ) -> Dataset: ...
     def __len__(self) -> int: ...
-    def survey(self, skip: bool, threads: int) -> tuple[NDArray[np.int32], int, list[_BadRow]]: ...
+    def survey(self, skip: bool, threads: int) -> _Survey: ...
     def batch(
         self, indices: Sequence[int], layout: str, skip: bool, threads: int
     ) -> tuple[dict[str, Any], list[_BadRow]]: ...
@@ -140,6 +142,7 @@ def encode(
     template: str,
     image_tokens: int | Sequence[int],
     max_length: int,
+    reading: tuple[bool, bool],
 ) -> _Encoded: ...
 def encode_prompt(
     messages: Sequence[tuple[str, str]],

@@ -33,3 +33,10 @@ def _shown(most: int) -> str:
     """Large bounds are powers of two, and read better as such."""
     bits = most.bit_length()
     return f"2**{bits} - 1" if bits > 16 and most == 2**bits - 1 else str(most)
+
+
+def reading(compat: str, keep_leading_answer: bool) -> tuple[bool, bool]:
+    """How records are read that are not as they should be, as the extension takes it."""
+    if compat not in ("strict", "llava"):
+        raise ValueError(f"compat: got `{compat}`, expected `strict` or `llava`")
+    return compat == "llava", bool(keep_leading_answer)

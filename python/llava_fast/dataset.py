@@ -12,7 +12,7 @@ from torch.utils.data import Dataset, get_worker_info
 
 from llava_fast import _rust
 from llava_fast.cache import GIBIBYTE, located
-from llava_fast.checks import LARGEST_COUNT, integer
+from llava_fast.checks import LARGEST_COUNT, integer, reading
 from llava_fast.config import ImageConfig
 from llava_fast.errors import DataError
 from llava_fast.stream import Plan
@@ -45,6 +45,9 @@ class LlavaDataset(Dataset[Batch]):
     max_length: tokens; a longer conversation keeps its first whole rounds.
     on_bad_sample: "raise", or "skip": a bad record is left out of the plan, a picture that turns
         out bad while training leaves a hole of pad tokens without loss. Both are listed in `bad`.
+    compat: "strict", or "llava": as LLaVA does, a picture without `<image>` is left out and several
+        tags in one turn become one where there are more tags than pictures; both are counted.
+    keep_leading_answer: keep and learn an answer before the first question, which LLaVA drops.
     cache, cache_bytes: folder for prepared pictures and its size, as in `ImageProcessor`.
 
     Every record is encoded once here to learn its length. No picture is opened, except with the
@@ -62,6 +65,8 @@ class LlavaDataset(Dataset[Batch]):
         max_length: int = 2048,
         on_bad_sample: str = "raise",
         *,
+        compat: str = "strict",
+        keep_leading_answer: bool = False,
         follow_links: bool = False,
         cache: str | PathLike[str] | None = None,
         cache_bytes: int = 64 * GIBIBYTE,
@@ -80,6 +85,7 @@ class LlavaDataset(Dataset[Batch]):
         self.template = template_text(template)
         self.max_length = integer("max_length", max_length, 1, LARGEST_COUNT)
         self.on_bad_sample = on_bad_sample
+        self._reading = reading(compat, keep_leading_answer)
         self._open()
         self._found = {bad.record: bad for bad in self._survey[2]}
 
@@ -93,15 +99,16 @@ class LlavaDataset(Dataset[Batch]):
             template=self.template,
             image=self.image,
             max_length=self.max_length,
+            reading=self._reading,
             cache=self._cache,
         )
         self._last_step: tuple[int, int] | None = None
 
     @cached_property
-    def _survey(self) -> tuple[np.ndarray, int, list[BadSample]]:
-        lengths, images, bad = self._core.survey(self._skips, _default_threads())
+    def _survey(self) -> tuple[np.ndarray, int, list[BadSample], dict[str, int]]:
+        lengths, images, bad, repairs = self._core.survey(self._skips, _default_threads())
         lengths.flags.writeable = False
-        return lengths, images, [BadSample(*row) for row in bad]
+        return lengths, images, [BadSample(*row) for row in bad], repairs
 
     def __getstate__(self) -> dict[str, Any]:
         state = {**self.__dict__, "_fingerprint": self.fingerprint}
@@ -134,6 +141,13 @@ class LlavaDataset(Dataset[Batch]):
     def total_images(self) -> int:
         """Pictures of all usable records together."""
         return self._survey[1]
+
+    @property
+    def repairs(self) -> dict[str, int]:
+        """In how many usable records something was put right, by code: `misspelled_key`,
+        `dropped_leading_answer`, `dropped_open_question`, `collapsed_tags`, `unused_image`,
+        `shortened` (rounds that did not fit are cut off)."""
+        return dict(self._survey[3])
 
     @property
     def mean_length(self) -> float:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from llava_fast import _rust
+from llava_fast.checks import reading
 from llava_fast.errors import DataError
 from llava_fast.template import Template, template_text
 
@@ -152,19 +153,25 @@ def encode(
     template: Template = "v1",
     image_tokens: int | Sequence[int] = 576,
     max_length: int = 2048,
+    *,
+    compat: str = "strict",
+    keep_leading_answer: bool = False,
 ) -> Sample:
     """One LLaVA record (`image`, `conversations`) to train on.
 
     template: a name of `templates()`, or one of your own: an object or the path of a `.json` file.
     image_tokens: positions per picture, one number for all or one for each.
     max_length: in tokens; a longer conversation keeps its first whole rounds.
+    compat, keep_leading_answer: as in `LlavaDataset`.
 
     Raises DataError with the turn that is wrong, or if the first round does not fit.
     Source: LLaVA `train.py` (`preprocess_multimodal` and the `preprocess_*` functions).
     """
     tokens = np.asarray(image_tokens).tolist()
     text = template_text(template)
-    return _sample(_rust.encode(json.dumps(record), tokenizer._core, text, tokens, max_length))
+    rules = reading(compat, keep_leading_answer)
+    written = json.dumps(record)
+    return _sample(_rust.encode(written, tokenizer._core, text, tokens, max_length, rules))
 
 
 def encode_prompt(

@@ -17,6 +17,6 @@ pub mod record;
 pub mod records;
 pub mod source;
 
-pub use error::{Class, Error, ImageFault, RecordFault, Result};
+pub use error::{Class, Error, ImageFault, RecordFault, Result, TurnFault};
 pub use record::{Record, Role, Turn};
 pub use records::Records;

@@ -3,6 +3,7 @@
 
 mod pictures;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::cache::PixelCache;
@@ -14,6 +15,7 @@ use crate::image::{DecodeOptions, ImageConfig, Mode, Output, Pixels};
 use crate::pack::Document;
 use crate::parallel;
 use crate::pool::Buffer;
+use crate::record::{Reading, Repair};
 use crate::records::Records;
 use crate::source::Images;
 use pictures::Picture;
@@ -34,6 +36,8 @@ pub struct Dataset {
     pub cache: Option<PixelCache>,
     /// longest document in tokens
     pub max_length: usize,
+    /// how records are read that are not as they should be
+    pub reading: Reading,
 }
 
 /// What is known of all records without decoding a picture.
@@ -43,8 +47,23 @@ pub struct Survey {
     pub lengths: Vec<u32>,
     /// pictures of all usable records together
     pub images: usize,
+    /// in how many usable records what was put right, by code; [`SHORTENED`] among them
+    pub repairs: BTreeMap<&'static str, usize>,
     /// the others, in order
     pub bad: Vec<Bad>,
+}
+
+/// Code of a record whose last rounds did not fit, beside those of [`Repair`].
+pub const SHORTENED: &str = "shortened";
+
+/// A record as it enters a batch.
+pub struct Encoded {
+    /// ids and labels
+    pub sample: Sample,
+    /// the pictures that are kept
+    pub pictures: Vec<Picture>,
+    /// what was put right
+    pub repairs: Vec<Repair>,
 }
 
 /// A record that cannot be used, and why; the error names it.
@@ -76,8 +95,8 @@ impl Dataset {
         let (mean, std) = (mean.map(f32::to_bits), std.map(f32::to_bits));
         let settings = format!(
             "{size} {mode} {patch_size} {mean:?} {std:?} {grids} {truncated:?} {png16:?} \
-             {exif_rotation} {}",
-            self.max_length
+             {exif_rotation} {} {:?}",
+            self.max_length, self.reading
         );
         fold(&[
             self.records.fingerprint(),
@@ -91,17 +110,26 @@ impl Dataset {
     #[must_use]
     pub fn survey(&self, threads: usize) -> Survey {
         let measured = parallel::map((0..self.records.len()).collect(), threads, |index| {
-            let (sample, _) = self.encode(index)?;
-            Ok((sample.input_ids.len() as u32, sample.image_starts.len()))
+            let Encoded { sample, repairs, .. } = self.encode(index)?;
+            Ok((
+                sample.input_ids.len() as u32,
+                sample.image_starts.len(),
+                repairs,
+                sample.cut_rounds,
+            ))
         });
         let mut survey = Survey::default();
         for (index, result) in measured.into_iter().enumerate() {
-            let (length, images) = result.unwrap_or_else(|error| {
+            let (length, images, repairs, cut) = result.unwrap_or_else(|error| {
                 survey.bad.push((index, error));
-                (0, 0)
+                (0, 0, Vec::new(), 0)
             });
             survey.lengths.push(length);
             survey.images += images;
+            let cut = (cut > 0).then_some(SHORTENED);
+            for code in repairs.into_iter().map(Repair::code).chain(cut) {
+                *survey.repairs.entry(code).or_default() += 1;
+            }
         }
         survey
     }
@@ -110,8 +138,8 @@ impl Dataset {
     ///
     /// # Errors
     /// Whatever is wrong with the record, with its number, id and file.
-    pub fn encode(&self, index: usize) -> Result<(Sample, Vec<Picture>)> {
-        let record = self.records.get(index)?;
+    pub fn encode(&self, index: usize) -> Result<Encoded> {
+        let record = self.records.get(index, self.reading)?;
         let encoded = || {
             let paths = record.images.iter().cloned();
             let mut pictures = paths.map(|path| self.look(path)).collect::<Result<Vec<_>>>()?;
@@ -120,7 +148,7 @@ impl Dataset {
                 Encoder { tokenizer: &self.tokenizer, format: &self.format, shown: false };
             let sample = encoder.record(&record, &slots, self.max_length)?;
             pictures.truncate(sample.image_starts.len());
-            Ok((sample, pictures))
+            Ok(Encoded { sample, pictures, repairs: record.repairs.clone() })
         };
         encoded().map_err(|error| self.records.place(index, error))
     }
@@ -141,7 +169,7 @@ impl Dataset {
         for (&index, result) in indices.iter().zip(encoded) {
             let document = documents.len();
             documents.push(match result {
-                Ok((sample, pictures)) => {
+                Ok(Encoded { sample, pictures, .. }) => {
                     wanted.extend(pictures.into_iter().map(|picture| (document, picture)));
                     Document::new(index as usize, sample)
                 }

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 
 use crate::error::{Error, RecordFault, Result};
 use crate::fingerprint::fingerprint;
-use crate::record::Record;
+use crate::record::{Reading, Record};
 
 /// One JSON list of LLaVA records.
 #[derive(Debug)]
@@ -77,8 +77,8 @@ impl Records {
     ///
     /// # Panics
     /// If `index` is not below [`Records::len`].
-    pub fn get(&self, index: usize) -> Result<Record> {
-        Record::from_json(self.json(index), index)
+    pub fn get(&self, index: usize, reading: Reading) -> Result<Record> {
+        Record::read(self.json(index), index, reading)
             .map_err(|error| self.place(index, self.with_line(index, error)))
     }
 
@@ -113,14 +113,14 @@ impl Records {
 
     /// A record that is no object has a place in the file.
     fn with_line(&self, index: usize, error: Error) -> Error {
+        let line = || 1 + self.text[..self.spans[index].start].matches('\n').count();
+        let placed = |detail: String| match detail.contains(" at line ") {
+            true => format!("{detail} of the record, which starts in line {}", line()),
+            false => format!("{detail}; it starts in line {}", line()),
+        };
         match error {
-            Error::Record(RecordFault::Malformed(detail)) => {
-                let line = 1 + self.text[..self.spans[index].start].matches('\n').count();
-                RecordFault::Malformed(format!(
-                    "{detail} of the record, which starts in line {line}"
-                ))
-                .into()
-            }
+            Error::Record(RecordFault::Malformed(d)) => RecordFault::Malformed(placed(d)).into(),
+            Error::Record(RecordFault::BadUnicode(d)) => RecordFault::BadUnicode(placed(d)).into(),
             other => other,
         }
     }
@@ -160,13 +160,13 @@ mod tests {
     fn a_bad_record_leaves_the_others_alone() {
         let records = list(&[GOOD, "3", r#"{"id": 7, "image": 1}"#, GOOD]).expect("a list");
         assert_eq!(records.len(), 4);
-        assert_eq!(records.get(3).expect("good").id, "a");
-        let message = |index| records.get(index).expect_err("bad").to_string();
-        assert!(message(1).starts_with(
-            "record 1 (id `1`) in `train.json`: malformed record: invalid type: integer `3`, expected a \
-             record, i.e. a JSON object"
-        ));
-        assert!(message(1).ends_with("of the record, which starts in line 4"));
+        assert_eq!(records.get(3, Reading::default()).expect("good").id, "a");
+        let message = |index| records.get(index, Reading::default()).expect_err("bad").to_string();
+        assert_eq!(
+            message(1),
+            "record 1 (id `1`) in `train.json`: malformed record: got a number, expected a record, \
+             i.e. a JSON object; it starts in line 4"
+        );
         assert_eq!(
             message(2),
             "record 2 (id `7`) in `train.json`: bad field `image`: got a number, expected a path or \

@@ -1,5 +1,6 @@
 //! Data sets and their batches.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -16,13 +17,13 @@ use pyo3::types::PyDict;
 use crate::arrays::to_dict;
 use crate::errors::to_python;
 use crate::settings::Image;
-use crate::text::{Tokenizer, named};
+use crate::text::{Reading, Tokenizer, named};
 
 /// (record, reason code, message)
 type BadRow = (usize, &'static str, String);
 
-/// (tokens by record, pictures, bad records)
-type Survey<'py> = (Bound<'py, PyArray1<i32>>, usize, Vec<BadRow>);
+/// (tokens by record, pictures, bad records, records by what was put right in them)
+type Survey<'py> = (Bound<'py, PyArray1<i32>>, usize, Vec<BadRow>, BTreeMap<&'static str, usize>);
 
 /// Records, and everything that turns one into model input.
 #[pyclass(frozen)]
@@ -33,7 +34,7 @@ pub struct Dataset {
 #[pymethods]
 impl Dataset {
     #[new]
-    #[pyo3(signature = (path, text, *, images, follow_links, tokenizer, template, image, max_length, cache))]
+    #[pyo3(signature = (path, text, *, images, follow_links, tokenizer, template, image, max_length, reading, cache))]
     #[allow(clippy::too_many_arguments, reason = "keyword arguments in Python")]
     fn new(
         py: Python<'_>,
@@ -45,6 +46,7 @@ impl Dataset {
         template: &str,
         image: Image,
         max_length: usize,
+        reading: Reading,
         cache: Option<(PathBuf, u64)>,
     ) -> PyResult<Self> {
         let tokenizer = Arc::clone(&tokenizer.core);
@@ -61,7 +63,8 @@ impl Dataset {
             };
             let cache =
                 cache.map(|(folder, bytes)| PixelCache::open(&folder, bytes)).transpose()?;
-            Ok(Core { records, tokenizer, format, image, images, cache, max_length })
+            let reading = reading.core();
+            Ok(Core { records, tokenizer, format, image, images, cache, max_length, reading })
         };
         Ok(Self { core: py.detach(build).map_err(to_python)? })
     }
@@ -81,7 +84,7 @@ impl Dataset {
         let survey = py.detach(|| self.core.survey(threads));
         let bad = rows(survey.bad, skip)?;
         let lengths: Vec<i32> = survey.lengths.into_iter().map(|length| length as i32).collect();
-        Ok((lengths.into_pyarray(py), survey.images, bad))
+        Ok((lengths.into_pyarray(py), survey.images, bad, survey.repairs))
     }
 
     /// One batch and the bad records in it; without `skip` the first one is an error.

@@ -6,7 +6,7 @@ use llava_fast_core::conversation::tokenizer::{Chunk, Place};
 use llava_fast_core::conversation::{
     Encoder, Format, Sample, Segment, Template, Tokenizer as Core, TokenizerOptions,
 };
-use llava_fast_core::{Error, Record, RecordFault, Role, Turn};
+use llava_fast_core::{Error, Record, RecordFault, Role, Turn, TurnFault, record};
 use numpy::{IntoPyArray, PyArray1};
 use pyo3::prelude::*;
 
@@ -135,6 +135,17 @@ fn arrays(py: Python<'_>, sample: Sample) -> Arrays<'_> {
     )
 }
 
+/// Whether records are read as LLaVA reads them, and whether a leading answer stays.
+#[derive(FromPyObject)]
+pub struct Reading(bool, bool);
+
+impl Reading {
+    /// As the core has it.
+    pub fn core(&self) -> record::Reading {
+        record::Reading { as_llava: self.0, keep_leading_answer: self.1 }
+    }
+}
+
 /// Ids and labels of one record given as JSON.
 #[pyfunction]
 pub fn encode<'py>(
@@ -144,11 +155,12 @@ pub fn encode<'py>(
     template: &str,
     image_tokens: ImageTokens,
     max_length: usize,
+    reading: Reading,
 ) -> PyResult<Arrays<'py>> {
     let format = tokenizer.format(template)?;
     let encoder = Encoder { tokenizer: &tokenizer.core, format: &format, shown: true };
     let sample = py.detach(|| {
-        let record = Record::from_json(record, 0)?;
+        let record = Record::read(record, 0, reading.core())?;
         let image_tokens = match image_tokens {
             ImageTokens::Same(tokens) => vec![tokens; record.images.len()],
             ImageTokens::Each(tokens) => tokens,
@@ -182,9 +194,8 @@ fn turn((index, (role, text)): (usize, (String, String))) -> Result<Turn, Error>
         "user" => Role::User,
         "assistant" => Role::Assistant,
         _ => {
-            let detail =
-                format!("unknown role: got `{role}`, expected `user`, `assistant` or `system`");
-            return Err(RecordFault::BadTurn { index, detail }.into());
+            let fault = TurnFault::UnknownRole(role);
+            return Err(RecordFault::BadTurn { index, fault }.into());
         }
     };
     Ok(Turn { role, text })

@@ -5,8 +5,8 @@
 
 use super::layout::{Format, Piece};
 use super::template::{Layout, Template};
-use crate::error::{RecordFault, Result};
-use crate::record::{IMAGE_TAG, Record, Role, Turn, count_tags, is_space};
+use crate::error::{RecordFault, Result, TurnFault};
+use crate::record::{IMAGE_TAG, Record, Role, Round, Turn, count_tags, is_space};
 
 /// Takes a conversation, piece by piece.
 pub trait Sink {
@@ -33,8 +33,11 @@ pub fn render(record: &Record, format: &Format, rounds: usize, sink: &mut impl S
     check(record, &format.template)?;
     let mut writer = Writer::new(format, &format.training, record.system(), sink);
     writer.system_first()?;
-    for (question, answer) in record.rounds().take(rounds) {
-        writer.question(question)?;
+    for Round { question, answer } in record.rounds().take(rounds) {
+        match question {
+            Some(question) => writer.question(question)?,
+            None => writer.begin_round()?,
+        }
         writer.answer(answer)?;
     }
     writer.marks(&format.training.end)
@@ -116,12 +119,13 @@ fn check_order(turns: &[Turn]) -> Result<&[Turn]> {
         let expected = if position % 2 == 0 { Role::User } else { Role::Assistant };
         if turn.role != expected {
             let detail = format!("got {:?}, expected {expected:?}", turn.role).to_lowercase();
-            return Err(RecordFault::BadTurn { index: first + position, detail }.into());
+            let fault = TurnFault::OutOfOrder(detail);
+            return Err(RecordFault::BadTurn { index: first + position, fault }.into());
         }
     }
     if turns[first..].len().is_multiple_of(2) {
-        let detail = "expected a user turn at the end".to_owned();
-        return Err(RecordFault::BadTurn { index: turns.len(), detail }.into());
+        let fault = TurnFault::OutOfOrder("expected a user turn at the end".to_owned());
+        return Err(RecordFault::BadTurn { index: turns.len(), fault }.into());
     }
     Ok(&turns[first..])
 }
@@ -159,6 +163,17 @@ impl<'a, S: Sink> Writer<'a, S> {
             None => self.marks(&self.format.system)?,
         }
         self.marks(&self.layout.system_suffix)
+    }
+
+    /// A round that begins with an answer; elsewhere the system text stands in the first question.
+    fn begin_round(&mut self) -> Result<()> {
+        if self.rounds > 0 {
+            self.marks(&self.layout.separator)?;
+        } else if self.format.template.system_in_user {
+            self.system()?;
+        }
+        self.rounds += 1;
+        Ok(())
     }
 
     fn question(&mut self, text: &str) -> Result<()> {

@@ -4,7 +4,11 @@
 //! `coco/33471.jpg`: truncated JPEG: the scan ends after 81 bytes`. The layer that knows a name
 //! adds it ([`Error::in_image`], [`Error::in_record`]); no layer guesses.
 
+mod record;
+
 use thiserror::Error as ThisError;
+
+pub use record::{RecordFault, TurnFault};
 
 /// Result of every fallible function of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -54,66 +58,6 @@ pub enum ImageFault {
     /// A decoder panicked: a bug here or in a crate below, reported as a bad picture.
     #[error("decoder panicked: {0}")]
     Panic(String),
-}
-
-/// Why a record cannot be used.
-#[derive(Clone, Debug, ThisError, PartialEq, Eq)]
-pub enum RecordFault {
-    /// The record is not the JSON object the format asks for.
-    #[error("malformed record: {0}")]
-    Malformed(String),
-    /// A field that has to be there is not.
-    #[error("missing field `{0}`")]
-    MissingField(&'static str),
-    /// A field has the wrong type or value.
-    #[error("bad field `{field}`: {detail}")]
-    BadField {
-        /// JSON key
-        field: &'static str,
-        /// got and expected
-        detail: String,
-    },
-    /// `conversations` is empty.
-    #[error("empty conversation")]
-    EmptyConversation,
-    /// A turn is out of order, has an unknown role or no text.
-    #[error("bad turn {index}: {detail}")]
-    BadTurn {
-        /// position in `conversations`
-        index: usize,
-        /// got and expected
-        detail: String,
-    },
-    /// An assistant turn without text would train the model to say nothing.
-    #[error("empty answer in turn {0}")]
-    EmptyAnswer(usize),
-    /// `<image>` tags in the human turns and image files do not match.
-    #[error("{tags} `<image>` tags for {images} images")]
-    ImageTagCount {
-        /// tags in the text
-        tags: usize,
-        /// files in `image`
-        images: usize,
-    },
-    /// The first round alone is longer than `max_length`.
-    #[error("the first turn needs {needed} tokens, max_length is {max_length}")]
-    TooLong {
-        /// tokens of the shortest prefix with an answer
-        needed: usize,
-        /// the limit
-        max_length: usize,
-    },
-    /// Nothing in the record is supervised.
-    #[error("no supervised token")]
-    NothingSupervised,
-    /// The template cannot express this conversation.
-    #[error("template `{template}`: {detail}")]
-    Template {
-        /// name of the template
-        template: String,
-        /// why not
-        detail: String,
-    },
 }
 
 /// Any failure of this crate.
@@ -198,23 +142,6 @@ impl ImageFault {
             Self::Refused(_) => "refused_image",
             Self::Unreadable(_) => "unreadable_image",
             Self::Panic(_) => "decoder_panic",
-        }
-    }
-}
-
-impl RecordFault {
-    fn code(&self) -> &'static str {
-        match self {
-            Self::Malformed(_) => "malformed_record",
-            Self::MissingField(_) => "missing_field",
-            Self::BadField { .. } => "bad_field",
-            Self::EmptyConversation => "empty_conversation",
-            Self::BadTurn { .. } => "bad_turn",
-            Self::EmptyAnswer(_) => "empty_answer",
-            Self::ImageTagCount { .. } => "image_tag_count",
-            Self::TooLong { .. } => "too_long",
-            Self::NothingSupervised => "nothing_supervised",
-            Self::Template { .. } => "template",
         }
     }
 }
