@@ -65,6 +65,10 @@ class Dataset:
     def batch(
         self, indices: Sequence[int], layout: str, skip: bool, threads: int
     ) -> tuple[dict[str, Any], list[_BadRow]]: ...
+    def view(
+        self, index: int
+    ) -> tuple[str, _Encoded | None, _BadRow | None, list[tuple[str, int]]]: ...
+    def picture(self, path: str) -> bytes: ...
 
 @final
 class ImagePipeline:

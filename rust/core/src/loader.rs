@@ -2,6 +2,7 @@
 //! one call.
 
 mod pictures;
+mod view;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,6 +20,8 @@ use crate::record::{Reading, Repair};
 use crate::records::Records;
 use crate::source::Images;
 use pictures::Picture;
+
+pub use view::View;
 
 /// Records, and everything that turns one into model input.
 pub struct Dataset {

@@ -94,7 +94,12 @@ impl Records {
         fingerprint(self.text.as_bytes())
     }
 
-    fn json(&self, index: usize) -> &str {
+    /// Record `index` as it is written.
+    ///
+    /// # Panics
+    /// If `index` is not below [`Records::len`].
+    #[must_use]
+    pub fn json(&self, index: usize) -> &str {
         &self.text[self.spans[index].clone()]
     }
 

@@ -12,18 +12,21 @@ use llava_fast_core::source::Images;
 use llava_fast_core::{Records, parallel};
 use numpy::{IntoPyArray, PyArray1};
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyBytes, PyDict};
 
 use crate::arrays::to_dict;
 use crate::errors::to_python;
 use crate::settings::Image;
-use crate::text::{Reading, Tokenizer, named};
+use crate::text::{Arrays, Tokenizer, arrays};
 
 /// (record, reason code, message)
 type BadRow = (usize, &'static str, String);
 
 /// (tokens by record, pictures, bad records, records by what was put right in them)
 type Survey<'py> = (Bound<'py, PyArray1<i32>>, usize, Vec<BadRow>, BTreeMap<&'static str, usize>);
+
+/// (the record as it is written, its ids or why it has none, (path, tokens) of its pictures)
+type View<'py> = (String, Option<Arrays<'py>>, Option<BadRow>, Vec<(String, usize)>);
 
 /// Records, and everything that turns one into model input.
 #[pyclass(frozen)]
@@ -102,13 +105,33 @@ impl Dataset {
         let bad = rows(std::mem::take(&mut batch.bad), skip)?;
         Ok((to_dict(py, batch, layout, &self.core.image, self.core.tokenizer.pad())?, bad))
     }
+
+    /// One record as it is written, its sample or the reason why there is none, its pictures.
+    fn view<'py>(&self, py: Python<'py>, index: usize) -> PyResult<View<'py>> {
+        let view = py.detach(|| self.core.view(index)).map_err(to_python)?;
+        let (sample, bad) = match view.sample {
+            Ok(sample) => (Some(arrays(py, sample, &self.core.tokenizer)), None),
+            Err(error) => (None, Some(row((index, error)))),
+        };
+        Ok((view.json, sample, bad, view.pictures))
+    }
+
+    /// The bytes of a picture file, from where batches take it.
+    fn picture<'py>(&self, py: Python<'py>, path: &str) -> PyResult<Bound<'py, PyBytes>> {
+        let bytes = py.detach(|| self.core.picture(path)).map_err(to_python)?;
+        Ok(PyBytes::new(py, &bytes))
+    }
 }
 
 fn rows(bad: Vec<Bad>, skip: bool) -> PyResult<Vec<BadRow>> {
     if !skip && let Some((_, error)) = bad.first() {
         return Err(to_python(error.clone()));
     }
-    Ok(bad.into_iter().map(|(record, e)| (record, e.code(), e.to_string())).collect())
+    Ok(bad.into_iter().map(row).collect())
+}
+
+fn row((record, error): Bad) -> BadRow {
+    (record, error.code(), error.to_string())
 }
 
 /// Threads the machine grants this process.

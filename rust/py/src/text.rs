@@ -116,17 +116,17 @@ pub enum ImageTokens {
     Each(Vec<usize>),
 }
 
-/// (text, kind, supervised, first position, position after the last)
-type Row = (String, &'static str, bool, usize, usize);
+/// ids, labels, first position of each picture, segments
+pub type Arrays<'py> = (
+    Bound<'py, PyArray1<i64>>,
+    Bound<'py, PyArray1<i64>>,
+    Bound<'py, PyArray1<i64>>,
+    Vec<(String, &'static str, bool)>,
+);
 
-/// (ids, labels, image starts, segments)
-type Arrays<'py> =
-    (Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<i64>>, Vec<Row>);
-
-fn arrays(py: Python<'_>, sample: Sample) -> Arrays<'_> {
-    let row = |Segment { text, kind, supervised, tokens }| {
-        (text, kind.name(), supervised, tokens.start, tokens.end)
-    };
+/// A sample as Python gets it.
+pub fn arrays<'py>(py: Python<'py>, sample: Sample, tokenizer: &Core) -> Arrays<'py> {
+    let shown = sample.segments.into_iter().map(|segment| show(segment, tokenizer)).collect();
     (
         sample.input_ids.into_pyarray(py),
         sample.labels.into_pyarray(py),

@@ -7,7 +7,7 @@ use crate::parallel;
 
 /// A picture of a record, as far as its tokens are concerned.
 pub struct Picture {
-    path: String,
+    pub(super) path: String,
     /// tokens that it takes
     pub(super) tokens: usize,
     squares: usize,
@@ -80,7 +80,7 @@ impl Dataset {
         Ok(T::pixels(buffer))
     }
 
-    fn read(&self, path: &str) -> Result<Vec<u8>> {
+    pub(super) fn read(&self, path: &str) -> Result<Vec<u8>> {
         self.images.read(path, &self.image.decode.limits)
     }
 
