@@ -6,9 +6,10 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from llava_fast._rust import __version__
+from llava_fast.printable import one_line
 
 if TYPE_CHECKING:
     from llava_fast.request import Request
@@ -29,13 +30,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     options = _parser().parse_args(words)
     try:
-        sys.exit({"generate": _generate, "doctor": _doctor}[options.command](options))
+        commands = {"generate": _generate, "doctor": _doctor, "inspect": _inspect}
+        sys.exit(commands[options.command](options))
     except BrokenPipeError:
         # Whoever read the answer has left; Python must not try to flush it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(FAILED)
     except (ValueError, OSError) as error:
-        print(f"error: {_one_line(error)}", file=sys.stderr)
+        print(f"error: {one_line(error)}", file=sys.stderr)
         sys.exit(FAILED)
     except KeyboardInterrupt:
         print(file=sys.stderr)
@@ -50,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("train", help=train, add_help=False)
     _add_generate(commands.add_parser("generate", help="ask a model, about pictures or without"))
     _add_doctor(commands.add_parser("doctor", help="check the installation and this machine"))
+    _add_inspect(commands.add_parser("inspect", help="look at records as the loader encodes them"))
     return parser
 
 
@@ -59,6 +62,36 @@ def _add_doctor(parser: argparse.ArgumentParser) -> None:
         "problem. Exit status: 0 all is well, 1 warnings, 2 failures."
     )
     parser.add_argument("--fast", action="store_true", help="without loading torch")
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+
+
+def _add_inspect(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Shows records as the loader encodes them: segments, token ids, what is learned (+), "
+        "pictures, stops, packs. A bad record is shown with its fault. Exit status: 0, 1 for a "
+        "failure, 2 if a record would train on nothing."
+    )
+    parser.add_argument("data", metavar="DATA", help="file of LLaVA records")
+    parser.add_argument("--tokenizer", metavar="DIR", help="directory; default: that of --model")
+    parser.add_argument(
+        "--model", metavar="DIR", help="tokenizer, template and image settings of this model"
+    )
+    parser.add_argument(
+        "--template", metavar="NAME|FILE", help="name or .json file; default: of --model, else v1"
+    )
+    parser.add_argument("--images", metavar="PLACE", help="folder, .zip or .tar of the pictures")
+    parser.add_argument("--image-size", type=int, metavar="N", help="side of a square in pixels")
+    parser.add_argument("--image-mode", metavar="MODE", help="crop, pad, stretch or anyres")
+    parser.add_argument("--max-length", type=int, default=2048, metavar="N", help="in tokens")
+    parser.add_argument("-n", type=int, default=3, metavar="N", help="how many; default: 3")
+    parser.add_argument(
+        "--record", action="append", default=[], metavar="I|ID", help="this one, may be repeated"
+    )
+    parser.add_argument(
+        "--pack-tokens", type=int, metavar="N", help="also the first packs of so many tokens"
+    )
+    parser.add_argument("--stats", action="store_true", help="also figures over all records")
+    parser.add_argument("--html", metavar="FILE", help="write a page with pictures instead")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
 
 
@@ -95,13 +128,49 @@ def _doctor(options: argparse.Namespace) -> int:
     return status
 
 
+def _inspect(options: argparse.Namespace) -> int:
+    from llava_fast.inspect.command import Inspection, Request
+
+    try:
+        request = Request(
+            data=options.data,
+            tokenizer=options.tokenizer,
+            model=options.model,
+            template=options.template,
+            images=options.images,
+            image_size=options.image_size,
+            image_mode=options.image_mode,
+            max_length=options.max_length,
+            count=options.n,
+            records=tuple(options.record),
+            pack_tokens=options.pack_tokens,
+            html=options.html,
+            stats=options.stats,
+        )
+    except ValueError as error:
+        print(f"error: {one_line(error)}", file=sys.stderr)
+        return USAGE
+    inspection = Inspection(request)
+    inspection.write_page()
+    if options.json:
+        print(inspection.as_json())
+    elif options.html is None:
+        from llava_fast.inspect.terminal import painter_for
+
+        # A character that the terminal's encoding lacks is no reason to stop.
+        sys.stdout.reconfigure(errors="backslashreplace")
+        for line in inspection.lines(painter_for(sys.stdout)):
+            print(line)
+    return inspection.status
+
+
 def _generate(options: argparse.Namespace) -> int:
     try:
         from llava_fast.device import pick_device
 
         request, device = _request(options), pick_device(options.device)
     except ValueError as error:
-        print(f"error: {_one_line(error)}", file=sys.stderr)
+        print(f"error: {one_line(error)}", file=sys.stderr)
         return USAGE
     from llava_fast.generate import Generator
 
@@ -131,7 +200,3 @@ def _request(options: argparse.Namespace) -> "Request":
         seed=options.seed,
         stop=options.stop,
     )
-
-
-def _one_line(error: Any) -> str:
-    return " ".join(str(error).split())

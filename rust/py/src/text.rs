@@ -78,14 +78,9 @@ impl Tokenizer {
         py.detach(move || self.core.decode(&ids, skip_special)).map_err(to_python)
     }
 
-    /// How each id is written.
-    fn tokens(&self, ids: Vec<u32>) -> Vec<String> {
-        ids.into_iter().map(|id| self.core.token(id)).collect()
-    }
-
-    /// Ids that end an answer of a template alone, and the text that does.
-    fn stop(&self, template: &str) -> PyResult<(Vec<u32>, String)> {
-        Ok(self.format(template)?.stop())
+    /// How an id is written in the vocabulary, empty for an unknown one.
+    fn token(&self, id: u32) -> String {
+        self.core.token(id)
     }
 
     /// The id written before a sequence, if any.

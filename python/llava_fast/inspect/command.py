@@ -1,0 +1,156 @@
+"""The command: what was asked for, found and shown."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from llava_fast.config import ImageConfig
+from llava_fast.files import read_json, replace_file
+from llava_fast.inspect import stats as figures
+from llava_fast.inspect.page import page
+from llava_fast.inspect.pieces import Pieces
+from llava_fast.inspect.source import Source
+from llava_fast.inspect.terminal import LEGEND, Painter, pack_lines, record_lines
+from llava_fast.printable import escaped
+from llava_fast.text import Tokenizer
+
+NOTHING_LEARNED = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """The arguments of `llava-fast inspect`; None = not given.
+
+    data: file of records. tokenizer, model: directories. count: records and packs to show.
+    records: numbers or ids of the records to show, instead of the first ones.
+    """
+
+    data: str
+    tokenizer: str | None = None
+    model: str | None = None
+    template: str | None = None
+    images: str | None = None
+    image_size: int | None = None
+    image_mode: str | None = None
+    max_length: int = 2048
+    count: int = 3
+    records: tuple[str, ...] = ()
+    pack_tokens: int | None = None
+    html: str | None = None
+    stats: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be shown."""
+        if self.tokenizer is None and self.model is None:
+            raise ValueError("expected --tokenizer or --model")
+        for name in ("count", "max_length", "pack_tokens"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name.replace('_', '-')}: got {value}, expected at least 1")
+
+
+class Inspection:
+    """Everything a request asks to see.
+
+    Raises DataError for data that cannot be read at all; a bad record is a finding.
+    """
+
+    def __init__(self, request: Request) -> None:
+        """Reads and encodes what is asked for."""
+        self._request = request
+        tokenizer = Tokenizer.from_pretrained(request.tokenizer or request.model or "")
+        image, template = _image(request), _template(request)
+        self._source = Source(
+            request.data, request.images, tokenizer, image, template, request.max_length
+        )
+        self._pieces = Pieces(tokenizer)
+        source = self._source
+        numbers = [source.find(word) for word in request.records]
+        pixels = request.html is not None
+        shown = numbers or range(min(request.count, len(source)))
+        self.records = [source.record(number, pixels) for number in shown]
+        self.packs, self._steps = (
+            source.packs(request.pack_tokens, request.count) if request.pack_tokens else ([], 0)
+        )
+        self.stats = figures.measured(source) if request.stats else None
+
+    @property
+    def status(self) -> int:
+        """Exit status: 2 if a record that was looked at would train on nothing, else 0."""
+        found = {record.fault.code for record in self.records if record.fault}
+        found |= set(self.stats.faults if self.stats else ())
+        return NOTHING_LEARNED if "nothing_supervised" in found else 0
+
+    @property
+    def settings(self) -> str:
+        """What the records were encoded with, in one line."""
+        source, image = self._source, self._source.image
+        return (
+            f"template {source.template}, max_length {source.max_length}, pictures: {image.mode}, "
+            f"{image.size} pixels, patches of {image.patch_size}"
+        )
+
+    def lines(self, painter: Painter) -> Iterator[str]:
+        """For a terminal or a pipe."""
+        yield f"{escaped(self._source.name)}: {len(self._source)} records; {escaped(self.settings)}"
+        yield LEGEND
+        for record in self.records:
+            yield ""
+            yield from record_lines(record, self._pieces, painter)
+        if self.packs:
+            yield ""
+            yield f"{self._steps} packs in epoch 0 with seed 0"
+        for pack in self.packs:
+            yield from pack_lines(pack, painter)
+        if self.stats:
+            yield ""
+            yield from figures.lines(self.stats)
+
+    def as_json(self) -> str:
+        """One JSON object."""
+        found: dict[str, Any] = {
+            "data": self._source.name,
+            "template": self._source.template,
+            "records": [record.as_json() for record in self.records],
+        }
+        if self.packs:
+            found["packs"] = [pack.as_json() for pack in self.packs]
+        if self.stats:
+            found["stats"] = self.stats.as_json()
+        return json.dumps(found)
+
+    def write_page(self) -> None:
+        """The HTML file of the request, if it names one."""
+        if self._request.html is None:
+            return
+        content = page(
+            Path(self._source.name).name,
+            self.settings,
+            self.records,
+            self._pieces,
+            self.packs,
+            self.stats,
+        )
+        replace_file(Path(self._request.html), content)
+
+
+def _image(request: Request) -> ImageConfig:
+    """Of the model directory, else the defaults; what the request says wins."""
+    said = {"size": request.image_size, "mode": request.image_mode}
+    said = {name: value for name, value in said.items() if value is not None}
+    if request.model is None:
+        return ImageConfig(**said)
+    from llava_fast.images import ImageProcessor
+
+    return ImageProcessor.from_pretrained(request.model, **said).config
+
+
+def _template(request: Request) -> str:
+    """Of the request, else what the model directory was trained with, else `v1`."""
+    if request.template is not None:
+        return request.template
+    ours = Path(request.model) / "llava_fast.json" if request.model else None
+    named = read_json(ours).get("template") if ours is not None and ours.is_file() else None
+    return named if isinstance(named, str) else "v1"

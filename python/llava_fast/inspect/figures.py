@@ -1,0 +1,68 @@
+"""Bars of packs and statistics, as SVG inside a page."""
+
+from html import escape
+
+from llava_fast.inspect.stats import Stats
+from llava_fast.inspect.stats import lines as stats_lines
+from llava_fast.inspect.views import Document, Pack
+from llava_fast.printable import escaped
+
+_WIDTH, _HEIGHT = 1000, 34
+# The histogram: cells of a row, and of its longest bar.
+_ROW, _LONGEST = 22, 700
+
+
+def pack_figure(pack: Pack) -> str:
+    """A bar of the documents of a pack, true to scale, and a table of them."""
+    free = pack.room - pack.used
+    scale = _WIDTH / pack.room
+    boxes = [_box(document, scale) for document in pack.documents]
+    if free:
+        start = f'x="{pack.used * scale:.1f}" width="{free * scale:.1f}"'
+        boxes.append(f'<rect class="free" y="1" height="32" {start}><title>padding</title></rect>')
+    rows = "".join(map(_row, pack.documents))
+    return (
+        f"<p><b>batch {pack.step}</b> {len(pack.documents)} documents, {pack.used} of {pack.room} "
+        f"tokens, {100 * free / pack.room:.1f} % padding</p>"
+        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img">{"".join(boxes)}</svg>'
+        "<table><tr><th>tokens</th><th>record</th><th>id</th><th>positions</th><th>learned</th>"
+        f"<th></th></tr>{rows}</table>"
+    )
+
+
+def _box(document: Document, scale: float) -> str:
+    x, width = document.start * scale, (document.stop - document.start) * scale
+    name = f"record {document.record}"
+    label = f'<text x="{x + 5:.1f}" y="21">{document.record}</text>' if width > 40 else ""
+    box = f'<rect class="doc" x="{x:.1f}" y="1" width="{width:.1f}" height="32">'
+    return f"{box}<title>{name}</title></rect>{label}"
+
+
+def _row(document: Document) -> str:
+    length = document.stop - document.start
+    return (
+        f"<tr><td>[{document.start}..{document.stop})</td><td>{document.record}</td>"
+        f"<td><code>{escape(escaped(document.id))}</code></td><td>0..{length - 1}</td>"
+        f"<td>{document.supervised}</td><td>{escape(document.fault)}</td></tr>"
+    )
+
+
+def histogram(stats: Stats) -> str:
+    """The figures of all records, and how many have which share of learned tokens."""
+    said = "".join(
+        f"<li>{escape(escaped(line.strip()))}</li>" for line in stats_lines(stats, bars=False)
+    )
+    shares = stats.shares.tolist()
+    bars = "".join(_share(place, count, shares) for place, count in enumerate(shares))
+    box = f"0 0 {_WIDTH} {_ROW * len(shares)}"
+    return f'<ul>{said}</ul><svg viewBox="{box}" role="img">{bars}</svg>'
+
+
+def _share(place: int, count: int, shares: list[int]) -> str:
+    step = 100 // len(shares)
+    y, width = _ROW * place, _LONGEST * count / max([*shares, 1])
+    return (
+        f'<text x="0" y="{y + 15}">{step * place:>3}..{step * (place + 1)} %</text>'
+        f'<rect class="bar" x="90" y="{y + 3}" width="{width:.1f}" height="15"/>'
+        f'<text x="{96 + width:.1f}" y="{y + 15}">{count}</text>'
+    )

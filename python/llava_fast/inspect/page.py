@@ -1,0 +1,158 @@
+"""Records, packs and statistics as one HTML page that needs nothing else.
+
+No script and no address: the policy of the page allows its own style sheet and pictures inside the
+page, nothing more. Every text is escaped twice, for the eye (`printable`) and for HTML.
+"""
+
+import base64
+import hashlib
+from collections.abc import Iterator
+from html import escape
+from pathlib import Path
+
+from llava_fast.inspect.figures import histogram, pack_figure
+from llava_fast.inspect.pictures import data_uri, reduced
+from llava_fast.inspect.pieces import Pieces
+from llava_fast.inspect.stats import Stats
+from llava_fast.inspect.terminal import as_written, picture_line, shown_text, summary, symbol
+from llava_fast.inspect.views import Pack, Picture, Record, Segment
+from llava_fast.printable import escaped
+
+_STYLE = Path(__file__).with_name("page.css")
+# With more records than this, tokens are folded away and pictures are smaller.
+FEW = 10
+_LARGE, _SMALL = 320, 160
+
+
+def page(
+    title: str,
+    settings: str,
+    records: list[Record],
+    pieces: Pieces,
+    packs: list[Pack],
+    stats: Stats | None,
+) -> bytes:
+    """The whole file, UTF-8."""
+    parts = [
+        _head(title),
+        f"<header><h1>{_safe(title)}</h1><p>{_safe(settings)}</p>{_LEGEND}</header>",
+        _contents(records),
+    ]
+    few = len(records) <= FEW
+    for record in records:
+        parts.append(f'<section id="r{record.number}">')
+        parts += _record(record, pieces, few)
+        parts.append("</section>")
+    if packs:
+        parts.append("<section><h2>packs</h2>")
+        parts += map(pack_figure, packs)
+        parts.append("</section>")
+    if stats is not None:
+        parts.append(f"<section><h2>all records</h2>{histogram(stats)}</section>")
+    return "\n".join([*parts, "</body></html>\n"]).encode()
+
+
+_LEGEND = (
+    "<p><b>+</b> learned, <b>~</b> partly learned, nothing else is. Kinds: text = of the record, "
+    "mark = of the template, token = control id, stop, image. [a..b) = token positions. "
+    "␣ = space.</p>"
+)
+
+
+def _head(title: str) -> str:
+    style = _STYLE.read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    policy = (
+        f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; "
+        "form-action 'none'"
+    )
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+        '<meta name="referrer" content="no-referrer">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{_safe(title)}</title>\n<style>{style}</style></head>\n<body>"
+    )
+
+
+def _safe(text: str) -> str:
+    """Any text for the inside of an element."""
+    return escape(escaped(text))
+
+
+def _contents(records: list[Record]) -> str:
+    links = (
+        f'<a href="#r{record.number}"{_bad(record)}>{record.number} {_safe(record.id[:40])}</a>'
+        for record in records
+    )
+    return f"<nav>{' '.join(links)}</nav>"
+
+
+def _bad(record: Record) -> str:
+    return ' class="bad"' if record.fault else ""
+
+
+def _record(record: Record, pieces: Pieces, few: bool) -> Iterator[str]:
+    yield f"<h2>record {record.number} <code>{_safe(record.id)}</code></h2>"
+    if len(record.input_ids):
+        yield f'<p class="sum">{_safe(summary(record))}</p>'
+    if record.fault is not None:
+        code, message = record.fault
+        yield f'<p class="fault"><b>! {_safe(code)}</b> {_safe(message)}</p>'
+    for repair in record.repairs:
+        yield f'<p class="repair"><b>repaired</b> {_safe(repair)}</p>'
+    for picture in record.pictures:
+        yield _figure(picture, _LARGE if few else _SMALL)
+    if not record.segments:
+        yield f"<pre>{escape(as_written(record.json))}</pre>"
+        return
+    yield "<ol>"
+    for segment in record.segments:
+        yield _segment(record, segment, pieces, few)
+    yield "</ol>"
+
+
+def _figure(picture: Picture, side: int) -> str:
+    images = []
+    if picture.original is not None:
+        images.append(_image(reduced(picture.original, side), "in the file"))
+        images.append('<span class="arrow">&#8594;</span>')
+    squares = [] if picture.pixels is None else list(picture.pixels)
+    for place, square in enumerate(squares):
+        images.append(_image(reduced(square, side), f"tile {place + 1} of {len(squares)}"))
+    # The line is escaped already.
+    caption = f"<figcaption>{escape(picture_line(picture))}</figcaption>"
+    return f"<figure>{''.join(images)}{caption}</figure>"
+
+
+def _image(pixels: object, words: str) -> str:
+    return f'<img src="{data_uri(pixels)}" alt="{words}" title="{words}">'
+
+
+def _segment(record: Record, segment: Segment, pieces: Pieces, few: bool) -> str:
+    mark = symbol(record, segment)
+    on = " on" if record.targets(segment) else ""
+    head = (
+        f'<li class="seg {escape(segment.kind)}{on}"><b>{mark}</b>'
+        f'<span class="kind">{escape(segment.kind)}</span>'
+        f'<span class="span">[{segment.start}..{segment.stop})</span><div>'
+    )
+    if segment.kind == "image":
+        return f'{head}<p class="words">{escape(shown_text(segment))}</p></div></li>'
+    words = '<span class="esc">\\n</span>\n'.join(map(_safe, segment.text.split("\n")))
+    note = " = &lt;STOP&gt;" if segment.kind == "stop" else ""
+    tokens = "".join(
+        _token(int(record.input_ids[place]), record.labels[place] >= 0, pieces)
+        for place in range(segment.start, segment.stop)
+    )
+    count = segment.stop - segment.start
+    return (
+        f'{head}<p class="words">{words}{note}</p><details{" open" if few else ""}>'
+        f"<summary>{count} token{'' if count == 1 else 's'}</summary>"
+        f'<div class="tokens">{tokens}</div></details></div></li>'
+    )
+
+
+def _token(index: int, learned: bool, pieces: Pieces) -> str:
+    mark, style = ("+", "t y") if learned else ("", "t")
+    return f'<span class="{style}">{mark}{escape(pieces[index])}<small>{index}</small></span>'

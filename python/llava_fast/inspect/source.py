@@ -1,0 +1,170 @@
+"""Records, pictures and packs through the loader's own code, as views to show.
+
+This is the core that `LlavaDataset` and `DataLoader` call, without torch. Records are read when
+they are asked for; only packs and statistics need all of them.
+"""
+
+import json
+from functools import cached_property
+from os import PathLike, fspath
+
+import numpy as np
+
+from llava_fast import _rust
+from llava_fast.config import ImageConfig
+from llava_fast.errors import DataError
+from llava_fast.inspect.pictures import described, header, reduced, restored
+from llava_fast.inspect.segments import placed
+from llava_fast.inspect.views import Document, Fault, Pack, Picture, Record
+from llava_fast.text import Tokenizer
+
+_NOTHING = np.empty(0, np.int64)
+
+
+class Source:
+    """The records of a data file as a loader with these settings takes them.
+
+    Arguments as in `LlavaDataset`. Raises DataError naming the file that cannot be used.
+    """
+
+    def __init__(
+        self,
+        data: str | PathLike[str],
+        images: str | PathLike[str] | None,
+        tokenizer: Tokenizer,
+        image: ImageConfig,
+        template: str,
+        max_length: int,
+    ) -> None:
+        self.name = fspath(data)
+        self.tokenizer = tokenizer
+        self.image = image
+        self.template = template
+        self.max_length = max_length
+        self._core = _rust.Dataset(
+            self.name,
+            None,
+            images=None if images is None else fspath(images),
+            follow_links=False,
+            tokenizer=tokenizer._core,
+            template=template,
+            image=image,
+            max_length=max_length,
+            cache=None,
+        )
+
+    def __len__(self) -> int:
+        """Records, good or bad."""
+        return len(self._core)
+
+    def find(self, word: str) -> int:
+        """The number of the record that `word` names by its number, else by its id.
+
+        Raises ValueError if there is none.
+        """
+        if word.isascii() and word.isdigit() and str(int(word)) == word and int(word) < len(self):
+            return int(word)
+        for number in range(len(self)):
+            text = self._core.view(number)[0]
+            if word in text and _id(text, number) == word:
+                return number
+        raise ValueError(f"record: got `{word}`, expected 0..{len(self) - 1} or an id")
+
+    def record(self, number: int, pixels: bool = False) -> Record:
+        """Record `number`; a bad one says what is wrong. pixels: whether its pictures are kept.
+
+        The pictures are decoded in any case, since a damaged one is a fault of the record.
+        """
+        text, sample, bad, paths = self._core.view(number)
+        name = _id(text, number)
+        if sample is None:
+            assert bad is not None
+            return Record(number, name, text, _NOTHING, _NOTHING, [], fault=Fault(*bad[1:]))
+        batch, worse = self._core.batch([number], "padded", True, _rust.available_threads())
+        ids, labels, starts, segments = sample
+        squares = batch.get("pixel_values", [None] * len(paths))
+        shown = [
+            self._picture(path, int(start), tokens, values, pixels)
+            for (path, tokens), start, values in zip(paths, starts, squares, strict=True)
+        ]
+        fault = Fault(*worse[0][1:]) if worse else None
+        parts = placed(segments, ids, labels, self.tokenizer)
+        return Record(number, name, text, ids, labels, parts, shown, fault=fault)
+
+    def _picture(
+        self, path: str, start: int, tokens: int, values: np.ndarray | None, pixels: bool
+    ) -> Picture:
+        """values: (3, S, S), or (tiles, 3, S, S), as the model gets them."""
+        original = file = None
+        try:
+            content = self._core.picture(path)
+            file = header(content, self.image.decode)
+            if pixels:
+                original = reduced(_rust.decode_image(content, self.image.decode))
+        except ValueError:
+            pass  # it is the fault of the record already
+        squares = None if values is None else restored(values, self.image)
+        became = described(self.image, 0 if squares is None else len(squares))
+        return Picture(path, start, tokens, file, became, squares if pixels else None, original)
+
+    def sizes(self, number: int) -> tuple[int, int, int] | str:
+        """Tokens, supervised tokens and pictures of a record, or the reason code of a bad one."""
+        _, sample, bad, paths = self._core.view(number)
+        if sample is None:
+            assert bad is not None
+            return bad[1]
+        return len(sample[0]), int((sample[1] >= 0).sum()), len(paths)
+
+    @cached_property
+    def survey(self) -> tuple[np.ndarray, int, list[tuple[int, str, str]]]:
+        """(records,) int32 tokens of each record, 0 for a bad one; pictures; the bad ones."""
+        return self._core.survey(True, _rust.available_threads())
+
+    def packs(self, tokens: int, count: int) -> tuple[list[Pack], int]:
+        """The first packs of the first epoch of `DataLoader(pack_tokens=tokens)`, and how many
+        packs that epoch has."""
+        lengths = self.survey[0]
+        if not lengths.any():
+            raise DataError(f"`{self.name}`: none of the {len(self)} records is usable")
+        stream = _rust.Stream(
+            lengths,
+            pack_tokens=tokens,
+            batch_size=None,
+            shuffle=True,
+            drop_last=False,
+            seed=0,
+            fingerprint=self._core.fingerprint,
+        )
+        epoch = stream.epoch(0, 0)
+        steps = epoch.steps(1)
+        shown = range(min(count, steps))
+        return [self._pack(step, tokens, epoch.batch(step, 0, 1)) for step in shown], steps
+
+    def _pack(self, step: int, room: int, records: list[int]) -> Pack:
+        batch, bad = self._core.batch(records, "packed", True, _rust.available_threads())
+        faults = {record: code for record, code, _ in bad}
+        borders = batch["cu_seq_lens_q"].tolist()
+        learned = batch["labels"][0] >= 0
+        documents = [
+            Document(
+                record=record,
+                id=_id(self._core.view(record)[0], record),
+                start=start,
+                stop=stop,
+                supervised=int(learned[start:stop].sum()),
+                fault=faults.get(record, ""),
+            )
+            for record, start, stop in zip(records, borders[:-1], borders[1:], strict=True)
+        ]
+        restarts = np.flatnonzero(batch["position_ids"][0] == 0).tolist()
+        return Pack(step, room, documents, restarts)
+
+
+def _id(text: str, number: int) -> str:
+    """The record's own id as far as it can be read, else its number."""
+    try:
+        record = json.loads(text)
+    except (ValueError, RecursionError):
+        return str(number)
+    name = record.get("id") if isinstance(record, dict) else None
+    return str(name) if isinstance(name, str | int) and not isinstance(name, bool) else str(number)

@@ -1,0 +1,163 @@
+"""What there is to show of a record, a picture and a pack: plain data, made by `source`."""
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class Segment(NamedTuple):
+    """A piece of the conversation and its tokens, [start, stop).
+
+    kind: "text" of the record, "mark" = the template's own text, "token" = a control id, "stop",
+        "image".
+    supervised: whether the model learns to write it.
+    """
+
+    text: str
+    kind: str
+    supervised: bool
+    start: int
+    stop: int
+
+
+class Fault(NamedTuple):
+    """Why a record cannot be used: reason code and whole message."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture of a record.
+
+    start: its first token; tokens: how many it takes.
+    file: format, height, width and bytes of its file, None if that cannot be read.
+    became: what preprocessing makes of it, such as `pad, 1 tile of 336x336`.
+    pixels: the squares that the model gets, (tiles, S, S, 3) uint8; original: the picture in its
+        file, (H, W, 3) uint8, made smaller. None if they were not asked for, or it is damaged.
+    """
+
+    path: str
+    start: int
+    tokens: int
+    file: "ImageFile | None"
+    became: str
+    pixels: np.ndarray | None = None
+    original: np.ndarray | None = None
+
+    @property
+    def stop(self) -> int:
+        """One past its last token."""
+        return self.start + self.tokens
+
+
+class ImageFile(NamedTuple):
+    """What the header of a picture file says."""
+
+    format: str
+    height: int
+    width: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Record:
+    """One record: the sample that the loader makes of it, or the reason why there is none.
+
+    number: position in the data; id: its own name. json: as it is written.
+    input_ids, labels: (T,) int64, -100 where nothing is learned; empty if it has none.
+    repairs: what was changed so that it can be used. fault: None for a good record.
+    """
+
+    number: int
+    id: str
+    json: str
+    input_ids: np.ndarray
+    labels: np.ndarray
+    segments: list[Segment]
+    pictures: list[Picture] = field(default_factory=list)
+    repairs: list[str] = field(default_factory=list)
+    fault: Fault | None = None
+
+    @property
+    def learned(self) -> int:
+        """Supervised tokens."""
+        return int((self.labels >= 0).sum())
+
+    @property
+    def stops(self) -> list[int]:
+        """Positions of the tokens that end an answer."""
+        ends = (segment for segment in self.segments if segment.kind == "stop")
+        return [place for segment in ends for place in range(segment.start, segment.stop)]
+
+    def targets(self, segment: Segment) -> int:
+        """Supervised tokens of one of the segments."""
+        return int((self.labels[segment.start : segment.stop] >= 0).sum())
+
+    def as_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {
+            "record": self.number,
+            "id": self.id,
+            "tokens": len(self.input_ids),
+            "supervised": self.learned,
+            "segments": [segment._asdict() for segment in self.segments],
+            "input_ids": self.input_ids.tolist(),
+            "labels": self.labels.tolist(),
+            "stops": self.stops,
+            "images": [_picture_json(picture) for picture in self.pictures],
+            "repairs": self.repairs,
+            "fault": self.fault and self.fault._asdict(),
+        }
+
+
+def _picture_json(picture: Picture) -> dict[str, Any]:
+    return {
+        "path": picture.path,
+        "start": picture.start,
+        "stop": picture.stop,
+        "file": picture.file and picture.file._asdict(),
+        "became": picture.became,
+    }
+
+
+class Document(NamedTuple):
+    """A record inside a pack: its tokens [start, stop), where positions begin at 0 again.
+
+    fault: reason code of a record whose place is a hole of pad tokens, empty for the others.
+    """
+
+    record: int
+    id: str
+    start: int
+    stop: int
+    supervised: int
+    fault: str
+
+
+@dataclass(frozen=True)
+class Pack:
+    """One batch of the loader. room: tokens it may hold."""
+
+    step: int
+    room: int
+    documents: list[Document]
+    restarts: list[int]
+
+    @property
+    def used(self) -> int:
+        """Tokens of its documents."""
+        return self.documents[-1].stop if self.documents else 0
+
+    def as_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {
+            "batch": self.step,
+            "tokens": self.used,
+            "room": self.room,
+            "padding": 1 - self.used / self.room,
+            "documents": [document._asdict() for document in self.documents],
+            "position_restarts": self.restarts,
+        }
