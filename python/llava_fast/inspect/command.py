@@ -14,7 +14,7 @@ from llava_fast.inspect.pieces import Pieces
 from llava_fast.inspect.source import Source
 from llava_fast.inspect.terminal import LEGEND, Painter, pack_lines, record_lines
 from llava_fast.printable import escaped
-from llava_fast.text import Tokenizer
+from llava_fast.text import Template, Tokenizer
 
 NOTHING_LEARNED = 2
 
@@ -88,8 +88,8 @@ class Inspection:
         """What the records were encoded with, in one line."""
         source, image = self._source, self._source.image
         return (
-            f"template {source.template}, max_length {source.max_length}, pictures: {image.mode}, "
-            f"{image.size} pixels, patches of {image.patch_size}"
+            f"template {source.template_name}, max_length {source.max_length}, "
+            f"pictures: {image.mode}, {image.size} pixels, patches of {image.patch_size}"
         )
 
     def lines(self, painter: Painter) -> Iterator[str]:
@@ -112,7 +112,7 @@ class Inspection:
         """One JSON object."""
         found: dict[str, Any] = {
             "data": self._source.name,
-            "template": self._source.template,
+            "template": self._source.template_name,
             "records": [record.as_json() for record in self.records],
         }
         if self.packs:
@@ -147,10 +147,10 @@ def _image(request: Request) -> ImageConfig:
     return ImageProcessor.from_pretrained(request.model, **said).config
 
 
-def _template(request: Request) -> str:
+def _template(request: Request) -> Template:
     """Of the request, else what the model directory was trained with, else `v1`."""
     if request.template is not None:
         return request.template
     ours = Path(request.model) / "llava_fast.json" if request.model else None
     named = read_json(ours).get("template") if ours is not None and ours.is_file() else None
-    return named if isinstance(named, str) else "v1"
+    return "v1" if named is None else named

@@ -14,8 +14,16 @@ from llava_fast.inspect.figures import histogram, pack_figure
 from llava_fast.inspect.pictures import data_uri, reduced
 from llava_fast.inspect.pieces import Pieces
 from llava_fast.inspect.stats import Stats
-from llava_fast.inspect.terminal import as_written, picture_line, shown_text, summary, symbol
-from llava_fast.inspect.views import Pack, Picture, Record, Segment
+from llava_fast.inspect.terminal import (
+    BARE,
+    LEGEND,
+    as_written,
+    picture_line,
+    shown_text,
+    summary,
+    visible,
+)
+from llava_fast.inspect.views import Pack, Picture, Record, Row, Token
 from llava_fast.printable import escaped
 
 _STYLE = Path(__file__).with_name("page.css")
@@ -35,7 +43,7 @@ def page(
     """The whole file, UTF-8."""
     parts = [
         _head(title),
-        f"<header><h1>{_safe(title)}</h1><p>{_safe(settings)}</p>{_LEGEND}</header>",
+        f"<header><h1>{_safe(title)}</h1><p>{_safe(settings)}</p><p>{escape(LEGEND)}</p></header>",
         _contents(records),
     ]
     few = len(records) <= FEW
@@ -50,13 +58,6 @@ def page(
     if stats is not None:
         parts.append(f"<section><h2>all records</h2>{histogram(stats)}</section>")
     return "\n".join([*parts, "</body></html>\n"]).encode()
-
-
-_LEGEND = (
-    "<p><b>+</b> learned, <b>~</b> partly learned, nothing else is. Kinds: text = of the record, "
-    "mark = of the template, token = control id, stop, image. [a..b) = token positions. "
-    "␣ = space.</p>"
-)
 
 
 def _head(title: str) -> str:
@@ -107,8 +108,8 @@ def _record(record: Record, pieces: Pieces, few: bool) -> Iterator[str]:
         yield f"<pre>{escape(as_written(record.json))}</pre>"
         return
     yield "<ol>"
-    for segment in record.segments:
-        yield _segment(record, segment, pieces, few)
+    for row in record.rows:
+        yield _row(row, pieces, few)
     yield "</ol>"
 
 
@@ -129,30 +130,36 @@ def _image(pixels: object, words: str) -> str:
     return f'<img src="{data_uri(pixels)}" alt="{words}" title="{words}">'
 
 
-def _segment(record: Record, segment: Segment, pieces: Pieces, few: bool) -> str:
-    mark = symbol(record, segment)
-    on = " on" if record.targets(segment) else ""
+def _row(row: Row, pieces: Pieces, few: bool) -> str:
+    on = " on" if row.symbol != " " else ""
     head = (
-        f'<li class="seg {escape(segment.kind)}{on}"><b>{mark}</b>'
-        f'<span class="kind">{escape(segment.kind)}</span>'
-        f'<span class="span">[{segment.start}..{segment.stop})</span><div>'
+        f'<li class="row {escape(row.kind)}{on}"><b>{row.symbol}</b>'
+        f'<span class="kind">{escape(row.kind)}</span>'
+        f'<span class="span">[{row.start}..{row.stop})</span><div>'
     )
+    words = "" if row.kind in BARE else f'<p class="words">{"".join(map(_words, row.segments))}</p>'
+    if row.kind == "image":
+        return f"{head}{words}</div></li>"
+    note = " = &lt;STOP&gt;" if row.kind == "stop" else ""
+    tokens = "".join(_token(token, pieces) for token in row.tokens)
+    tokens = f'<div class="tokens">{tokens}{note}</div>'
+    if words:
+        count = row.stop - row.start
+        summary = f"<summary>{count} token{'' if count == 1 else 's'}</summary>"
+        tokens = f"<details{' open' if few else ''}>{summary}{tokens}</details>"
+    return f"{head}{words}{tokens}</div></li>"
+
+
+def _words(segment: Segment) -> str:
+    """The text of a segment, with a line's end where it has one."""
     if segment.kind == "image":
-        return f'{head}<p class="words">{escape(shown_text(segment))}</p></div></li>'
-    words = '<span class="esc">\\n</span>\n'.join(map(_safe, segment.text.split("\n")))
-    note = " = &lt;STOP&gt;" if segment.kind == "stop" else ""
-    tokens = "".join(
-        _token(int(record.input_ids[place]), record.labels[place] >= 0, pieces)
-        for place in range(segment.start, segment.stop)
-    )
-    count = segment.stop - segment.start
-    return (
-        f'{head}<p class="words">{words}{note}</p><details{" open" if few else ""}>'
-        f"<summary>{count} token{'' if count == 1 else 's'}</summary>"
-        f'<div class="tokens">{tokens}</div></details></div></li>'
-    )
+        return escape(shown_text(segment))
+    lines = (escape(visible(line)) for line in segment.text.split("\n"))
+    text = '<span class="esc">\\n</span>\n'.join(lines)
+    return f'<span class="control">{text}</span>' if segment.kind == "token" else text
 
 
-def _token(index: int, learned: bool, pieces: Pieces) -> str:
-    mark, style = ("+", "t y") if learned else ("", "t")
-    return f'<span class="{style}">{mark}{escape(pieces[index])}<small>{index}</small></span>'
+def _token(token: Token, pieces: Pieces) -> str:
+    style = "t y" if token.learned else "t c" if token.control else "t"
+    text = escape(token.symbol.strip() + pieces[token.id])
+    return f'<span class="{style}">{text}<small>{token.id}</small></span>'

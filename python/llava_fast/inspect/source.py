@@ -16,7 +16,7 @@ from llava_fast.errors import DataError
 from llava_fast.inspect.pictures import described, header, reduced, restored
 from llava_fast.inspect.segments import placed
 from llava_fast.inspect.views import Document, Fault, Pack, Picture, Record
-from llava_fast.text import Tokenizer
+from llava_fast.text import Segment, Template, Tokenizer, template_text
 
 _NOTHING = np.empty(0, np.int64)
 
@@ -33,13 +33,14 @@ class Source:
         images: str | PathLike[str] | None,
         tokenizer: Tokenizer,
         image: ImageConfig,
-        template: str,
+        template: Template,
         max_length: int,
     ) -> None:
         self.name = fspath(data)
         self.tokenizer = tokenizer
         self.image = image
-        self.template = template
+        text = template_text(template)
+        self.template_name = _rust.template_name(text)
         self.max_length = max_length
         self._core = _rust.Dataset(
             self.name,
@@ -47,7 +48,7 @@ class Source:
             images=None if images is None else fspath(images),
             follow_links=False,
             tokenizer=tokenizer._core,
-            template=template,
+            template=text,
             image=image,
             max_length=max_length,
             cache=None,

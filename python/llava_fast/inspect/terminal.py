@@ -9,13 +9,13 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TextIO
 
-from llava_fast.inspect.pieces import Pieces
-from llava_fast.inspect.views import Pack, Picture, Record, Segment
+from llava_fast.inspect.pieces import ESCAPED_SPACE, SPACE, Pieces
+from llava_fast.inspect.views import Pack, Picture, Record, Row
 from llava_fast.printable import columns, escaped, json_line
 
 LEGEND = (
-    "+ learned, ~ partly learned; kinds: text = of the record, mark = of the template, "
-    "token = control id, stop, image; [a..b) = token positions; id:token, ␣ = space"
+    "+ learned, ~ learned in part, * control id; text = of the record, mark = of the template; "
+    "[a..b) = token positions; id:token; \N{OPEN BOX} = space"
 )
 _STYLES = {
     "learned": "32",
@@ -45,21 +45,17 @@ class Painter:
         """The escaped text in a colour."""
         return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if self._colours and text else text
 
-    def wrapped(self, style: str, words: Iterable[str], room: int) -> Iterator[str]:
-        """Lines of words that keep their own spaces, each painted; longer words are cut."""
+    def wrapped(self, words: Iterable[tuple[str, str]], room: int) -> Iterator[str]:
+        """Lines of (style, word), each word with the spaces after it; longer words are cut."""
         line, used = "", 0
-        for word in words:
-            size = columns(word)
-            if line and used + size > room:
-                yield self.paint(style, line)
-                line, used = "", 0
-            while size > room:
-                cut = _fitting(word, room)
-                yield self.paint(style, word[:cut])
-                word, size = word[cut:], columns(word[cut:])
-            line, used = line + word, used + size
+        for style, word in words:
+            while (line and used + columns(word.rstrip()) > room) or columns(word) > room:
+                cut = 0 if line else _fitting(word, room)
+                yield line + self.paint(style, word[:cut])
+                line, used, word = "", 0, word[cut:]
+            line, used = line + self.paint(style, word), used + columns(word)
         if line:
-            yield self.paint(style, line)
+            yield line
 
 
 def painter_for(stream: TextIO) -> Painter:
@@ -87,8 +83,8 @@ def record_lines(record: Record, pieces: Pieces, painter: Painter) -> Iterator[s
         yield from _block(painter, "image", f"  picture {place}: ", picture_line(picture))
     if not record.segments:
         yield from _block(painter, "ignored", "  as written: ", as_written(record.json))
-    for segment in record.segments:
-        yield from _segment_lines(record, segment, pieces, painter)
+    for row in record.rows:
+        yield from _row_lines(row, pieces, painter)
 
 
 def summary(record: Record) -> str:
@@ -124,52 +120,55 @@ def as_written(text: str, most: int = 2000) -> str:
     return line if len(line) <= most else f"{line[:most]} ... ({len(line)} characters)"
 
 
-def symbol(record: Record, segment: Segment) -> str:
-    """`+` for a segment that is learned, `~` for one that is in part, else a space."""
-    targets = record.targets(segment)
-    if targets == 0:
-        return " "
-    return "+" if targets == segment.stop - segment.start else "~"
-
-
-def _segment_lines(
-    record: Record, segment: Segment, pieces: Pieces, painter: Painter
-) -> Iterator[str]:
-    span = f"[{segment.start}..{segment.stop})"
-    mark = symbol(record, segment)
-    gutter = painter.paint("learned", mark) if mark != " " else mark
-    head = f"{gutter} {painter.paint(segment.kind, f'{segment.kind:<5}')} {span:<{_INDENT - 8}}"
-    style = "learned" if segment.supervised else segment.kind
-    text = shown_text(segment)
-    lines = painter.wrapped(style, _words(text), painter.width - _INDENT)
-    for place, line in enumerate(lines):
-        yield (head if place == 0 else " " * _INDENT) + line
-    if segment.kind != "image":
-        yield from _token_lines(record, segment, pieces, painter, painter.width - _INDENT)
-
-
 def shown_text(segment: Segment) -> str:
-    """The text of a segment, escaped; a picture is one block."""
+    """The text of a segment, escaped, with the spaces at its ends to be seen; a picture is one
+    block."""
     if segment.kind == "image":
         return f"<image> x{segment.stop - segment.start} [{segment.start}..{segment.stop})"
-    return escaped(segment.text) + (" = <STOP>" if segment.kind == "stop" else "")
+    return visible(segment.text)
 
 
-def _token_lines(
-    record: Record, segment: Segment, pieces: Pieces, painter: Painter, room: int
-) -> Iterator[str]:
-    """Ids and tokens, each learned one with its `+`."""
+def visible(text: str) -> str:
+    """The escaped text, with the spaces at its ends to be seen."""
+    text = escaped(text).replace(SPACE, ESCAPED_SPACE)
+    inner = text.strip(" ")
+    before = len(text) - len(text.lstrip(" ")) if inner else 0
+    return SPACE * before + inner + SPACE * (len(text) - before - len(inner))
+
+
+def _row_lines(row: Row, pieces: Pieces, painter: Painter) -> Iterator[str]:
+    """Where the row is and whether it is learned, its text, its tokens."""
+    gutter = painter.paint("learned", row.symbol) if row.symbol != " " else " "
+    kind = painter.paint(row.kind, f"{row.kind:<5}")
+    head = f"{gutter} {kind} {f'[{row.start}..{row.stop})':<{_INDENT - 9}}"
+    room = painter.width - _INDENT
+    words: Iterable[str] = ()
+    if row.kind not in BARE:
+        pairs = [(_style(one), word) for one in row.segments for word in _words(shown_text(one))]
+        words = (f" {line}" for line in painter.wrapped(pairs, room))
+    tokens = () if row.kind == "image" else _token_lines(row, pieces, painter, room)
+    for place, line in enumerate(chain(words, tokens)):
+        yield (head if place == 0 else " " * (_INDENT - 1)) + line
+
+
+def _style(segment: Segment) -> str:
+    return "learned" if segment.supervised else segment.kind
+
+
+def _token_lines(row: Row, pieces: Pieces, painter: Painter, room: int) -> Iterator[str]:
+    """Ids and tokens, each with its symbol; a STOP is called so."""
     line, used = [], 0
-    for place in range(segment.start, segment.stop):
-        learned = record.labels[place] >= 0
-        index = int(record.input_ids[place])
-        word = f"{'+' if learned else ' '}{index}:{pieces[index]}"
+    for token in row.tokens:
+        word = f"{token.symbol}{token.id}:{pieces[token.id]}"
         size = columns(word) + 1
         if line and used + size > room:
             yield " " * (_INDENT - 1) + " ".join(line)
             line, used = [], 0
-        line.append(painter.paint("learned" if learned else "ignored", word))
+        style = "learned" if token.learned else "token" if token.control else "ignored"
+        line.append(painter.paint(style, word))
         used += size
+    if row.kind == "stop":
+        line.append(painter.paint("stop", " = <STOP>"))
     if line:
         yield " " * (_INDENT - 1) + " ".join(line)
 
@@ -204,7 +203,8 @@ def _bar(pack: Pack, width: int) -> str:
 
 
 def _block(painter: Painter, style: str, head: str, text: str) -> Iterator[str]:
-    lines = painter.wrapped(style, _words(text), painter.width - len(head))
+    words = ((style, word) for word in _words(text))
+    lines = painter.wrapped(words, painter.width - len(head))
     for place, line in enumerate(lines):
         yield (head if place == 0 else " " * len(head)) + line
 

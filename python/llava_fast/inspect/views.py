@@ -1,6 +1,8 @@
 """What there is to show of a record, a picture and a pack: plain data, made by `source`."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +21,9 @@ class Segment(NamedTuple):
     supervised: bool
     start: int
     stop: int
+
+# What the template writes.
+OWN = ("mark", "token")
 
 
 class Fault(NamedTuple):
@@ -92,9 +97,15 @@ class Record:
         ends = (segment for segment in self.segments if segment.kind == "stop")
         return [place for segment in ends for place in range(segment.start, segment.stop)]
 
-    def targets(self, segment: Segment) -> int:
-        """Supervised tokens of one of the segments."""
-        return int((self.labels[segment.start : segment.stop] >= 0).sum())
+    @property
+    def rows(self) -> list["Row"]:
+        """The segments as they are shown: what the template writes in one go is one row."""
+        groups = groupby(self.segments, lambda one: (one.kind in OWN or one.kind, one.supervised))
+        return [
+            Row(self, tuple(part))
+            for (kind, _), group in groups
+            for part in ([group] if kind is True else [[one] for one in group])
+        ]
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
@@ -111,6 +122,58 @@ class Record:
             "repairs": self.repairs,
             "fault": self.fault and self.fault._asdict(),
         }
+
+
+@dataclass(frozen=True)
+class Row:
+    """Neighbouring segments of a record."""
+
+    record: Record
+    segments: tuple[Segment, ...]
+
+    @property
+    def kind(self) -> str:
+        """Of its only segment, else "mark"."""
+        return self.segments[0].kind if len(self.segments) == 1 else "mark"
+
+    @property
+    def start(self) -> int:
+        """Its first token."""
+        return self.segments[0].start
+
+    @property
+    def stop(self) -> int:
+        """One past its last token."""
+        return self.segments[-1].stop
+
+    @property
+    def symbol(self) -> str:
+        """`+` if all of it is learned, `~` if a part is, else a space."""
+        targets = int((self.record.labels[self.start : self.stop] >= 0).sum())
+        if targets == 0:
+            return " "
+        return "+" if targets == self.stop - self.start else "~"
+
+    @property
+    def tokens(self) -> Iterator["Token"]:
+        """Its tokens in order."""
+        for segment in self.segments:
+            for place in range(segment.start, segment.stop):
+                learned = bool(self.record.labels[place] >= 0)
+                yield Token(int(self.record.input_ids[place]), learned, segment.kind == "token")
+
+
+class Token(NamedTuple):
+    """learned: whether it is a target. control: whether the template put it there as an id."""
+
+    id: int
+    learned: bool
+    control: bool
+
+    @property
+    def symbol(self) -> str:
+        """`+` learned, `*` control, else a space."""
+        return "+" if self.learned else "*" if self.control else " "
 
 
 def _picture_json(picture: Picture) -> dict[str, Any]:
