@@ -51,7 +51,9 @@ def _parser() -> argparse.ArgumentParser:
     train = "train a model: recipe=NAME key=value ... (`llava-fast train --help`)"
     commands.add_parser("train", help=train, add_help=False)
     _add_generate(commands.add_parser("generate", help="ask a model, about pictures or without"))
-    _add_doctor(commands.add_parser("doctor", help="check the installation and this machine"))
+    _add_doctor(
+        commands.add_parser("doctor", help="check the installation and this machine, or a model")
+    )
     _add_inspect(commands.add_parser("inspect", help="look at records as the loader encodes them"))
     return parser
 
@@ -59,8 +61,10 @@ def _parser() -> argparse.ArgumentParser:
 def _add_doctor(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Versions, processor paths, limits, a self-test of each path and what to do about each "
-        "problem. Exit status: 0 all is well, 1 warnings, 2 failures."
+        "problem. With MODEL: its special ids, whether its ids are those of transformers, which "
+        "template its chat template is. Exit status: 0 all is well, 1 warnings, 2 failures."
     )
+    parser.add_argument("model", metavar="MODEL", nargs="?", help="model directory to examine")
     parser.add_argument("--fast", action="store_true", help="without loading torch")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
 
@@ -123,7 +127,7 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
 def _doctor(options: argparse.Namespace) -> int:
     from llava_fast.doctor import report
 
-    text, status = report(options.fast, options.json)
+    text, status = report(options.fast, options.json, options.model)
     print(text)
     return status
 

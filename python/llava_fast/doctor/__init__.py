@@ -1,10 +1,12 @@
-"""`llava-fast doctor`: whether this installation works here, and what to do where it does not."""
+"""`llava-fast doctor`: whether this installation works here, or a model directory does, and what to
+do where it does not."""
 
 import json
 import os
 import platform
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Literal
 
 from llava_fast import _rust, selftest
@@ -29,12 +31,12 @@ class Line:
     advice: str = ""
 
 
-def report(fast: bool, as_json: bool) -> tuple[str, int]:
+def report(fast: bool, as_json: bool, model: str | None = None) -> tuple[str, int]:
     """Every finding as text or JSON, and 0 if all is well, 1 with warnings, 2 with failures.
 
-    fast: leave out what loads torch.
+    fast: leave out what loads torch. model: a directory to examine instead of this machine.
     """
-    lines = list(examine(fast))
+    lines = list(examine(fast) if model is None else _model(model))
     worst = max(STATUSES.index(line.status) for line in lines)
     if as_json:
         found = {"status": STATUSES[worst], "lines": [asdict(line) for line in lines]}
@@ -56,6 +58,12 @@ def examine(fast: bool) -> Iterator[Line]:
         from llava_fast.doctor.gpu import examine_torch
 
         yield from (Line(*found) for found in examine_torch())
+
+
+def _model(directory: str) -> Iterator[Line]:
+    from llava_fast.doctor.model import examine_model
+
+    return examine_model(Path(directory))
 
 
 def _system() -> str:

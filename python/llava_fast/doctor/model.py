@@ -1,0 +1,147 @@
+"""`llava-fast doctor MODEL`: whether our ids of a model directory are those of transformers, and
+which template its chats are written in."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from llava_fast import _rust
+from llava_fast.doctor import Line
+from llava_fast.doctor.chat import (
+    Case,
+    Match,
+    Rendered,
+    cases,
+    difference,
+    differences,
+    matches,
+    questions,
+)
+from llava_fast.doctor.render import ask
+from llava_fast.files import read_json
+from llava_fast.printable import escaped
+from llava_fast.text import Tokenizer, template_text
+
+# What tokenizers treat in ways of their own: runs of spaces, line ends, digits, accents, bytes.
+TEXTS = (
+    "A chat between a curious user and an assistant.",
+    "  two  spaces,\n\nlines\tand tabs ",
+    "It's 1987, 10,000 or 3.14?!",
+    "na\u00efve \u6f22\u5b57 \u043d\u0435\u0442 \U0001f642",
+    "def f(x):\n    return {x: [1, 2]}\n",
+)
+
+
+def examine_model(directory: Path) -> Iterator[Line]:
+    """What is found of the tokenizer and the templates of a directory."""
+    if not directory.is_dir():
+        yield Line("model", "failed", f"`{escaped(str(directory))}` is no directory", "correct it")
+        return
+    try:
+        tokenizer = Tokenizer.from_pretrained(directory)
+    except (ValueError, OSError) as error:
+        yield Line("tokenizer", "failed", escaped(str(error)), "the model cannot be trained on")
+        return
+    yield Line("tokenizer", "ok", f"{tokenizer.vocab_size} ids")
+    yield _special(tokenizer)
+    [image] = tokenizer.tokens([tokenizer.image_id])
+    found = ask(directory, questions(image), list(TEXTS))
+    if "error" in found:
+        advice = "correct the files; without that only our side is known"
+        yield Line("transformers", "warning", escaped(found["error"]), advice)
+        return
+    yield _same_ids(tokenizer, found)
+    rendered = None if found["chats"] is None else cases(found["chats"])
+    yield from _chat_template(rendered, tokenizer)
+    yield from _trained(directory, rendered, tokenizer)
+
+
+def _special(tokenizer: Tokenizer) -> Line:
+    pairs = (
+        ("BOS", tokenizer.bos_id),
+        ("EOS", tokenizer.eos_id),
+        ("pad", tokenizer.pad_id),
+        ("image", tokenizer.image_id),
+    )
+    said = [
+        f"{name} {index} `{escaped(tokenizer.tokens([index])[0])}`"
+        if index is not None
+        else f"{name} none"
+        for name, index in pairs
+    ]
+    return Line("special ids", "ok", ", ".join(said))
+
+
+def _same_ids(tokenizer: Tokenizer, found: dict[str, Any]) -> Line:
+    for text, theirs in zip(TEXTS, found["texts"], strict=True):
+        own = tokenizer.encode(text)
+        if own != theirs:
+            said = difference(Rendered(text, theirs), Rendered(text, own))
+            advice = "the model is right that was trained with these ids: ask its authors"
+            return Line("ids", "warning", f"`{escaped(text)}`: {said}", advice)
+    return Line("ids", "ok", f"{len(TEXTS)} texts have the ids of transformers' {found['kind']}")
+
+
+def _chat_template(rendered: list[Case] | None, tokenizer: Tokenizer) -> Iterator[Line]:
+    if rendered is None:
+        yield Line("chat template", "ok", "the directory has none: nothing to compare ours with")
+        return
+    if all(case.theirs is None for case in rendered):
+        advice = "correct the chat template; ours does not need it"
+        yield Line("chat template", "failed", escaped(rendered[0].refusal), advice)
+        return
+    ranked = matches(rendered, tokenizer)
+    equal = [match for match in ranked if match.equal == len(rendered)]
+    refused = {case.probe.name: case.refusal for case in rendered if case.theirs is None}
+    if equal:
+        how = "text and ids" if all(match.texts for match in equal) else "ids"
+        names = _listed([match.template for match in equal])
+        yield Line("chat template", "ok", f"equal to {names} in {how}, {len(rendered)} renderings")
+    else:
+        yield _closest(ranked, len(rendered))
+        for line in differences(rendered, tokenizer, ranked[0].template):
+            yield Line("difference", "warning", line)
+    for name, refusal in refused.items():
+        yield Line("chat template", "ok", f"has no place for `{name}`: {escaped(refusal)}")
+
+
+def _closest(ranked: list[Match], total: int) -> Line:
+    best = ranked[0]
+    text = (
+        f"none of ours; closest is `{best.template}`, equal in {best.equal} of {total} renderings"
+    )
+    prompts = [match.template for match in ranked if match.prompts]
+    if prompts:
+        text += f"; its prompts are those of {_listed(prompts)}"
+    advice = (
+        "train with the closest if its answers end as they should, or with a template of your own"
+    )
+    return Line("chat template", "warning", text, advice)
+
+
+def _trained(directory: Path, rendered: list[Case] | None, tokenizer: Tokenizer) -> Iterator[Line]:
+    """The template that llava_fast.json names, beside what the chat template is."""
+    file = directory / "llava_fast.json"
+    try:
+        template = read_json(file).get("template") if file.is_file() else None
+        if template is None:
+            text = "llava_fast.json names none: `template=` has to be given"
+            yield Line("own template", "ok", text)
+            return
+        name = _rust.template_name(template_text(template))
+        different = list(differences(rendered or [], tokenizer, template))
+    except (ValueError, TypeError) as error:
+        advice = "name one of `llava_fast.templates()`"
+        yield Line("own template", "failed", escaped(str(error)), advice)
+        return
+    text = f"`{escaped(name)}` in llava_fast.json"
+    if different:
+        advice = "generate with ours, or replace the chat template"
+        text += f"; the chat template differs: {different[0]}"
+        yield Line("own template", "warning", text, advice)
+    else:
+        yield Line("own template", "ok", text)
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
