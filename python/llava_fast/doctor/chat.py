@@ -114,24 +114,37 @@ def _case(probe: Probe, whole: bool, plain: dict[str, Any], parts: dict[str, Any
     return Case(probe, whole, Rendered(answer["text"], answer["ids"]))
 
 
-def ours(case: Case, tokenizer: Tokenizer, template: Template) -> Rendered | None:
+class Ours(NamedTuple):
+    """A template of ours; bare: with an empty system text where the chat brings none."""
+
+    template: Template
+    bare: bool = False
+
+    def __str__(self) -> str:
+        """For a message."""
+        return f"`{self.template}`{' without its system text' if self.bare else ''}"
+
+
+def ours(case: Case, tokenizer: Tokenizer, own: Ours) -> Rendered | None:
     """The same by one of our templates, None if it has no place for it."""
-    messages = case.probe.messages
-    images = [1] * case.probe.images
+    messages, images = case.probe.messages, [1] * case.probe.images
+    if own.bare and messages[0]["role"] != "system":
+        messages = [{"role": "system", "content": ""}, *messages]
     try:
         if case.whole:
-            sample = encode(_record(case.probe), tokenizer, template, images, 1 << 20)
+            record = _record(messages, case.probe.images)
+            sample = encode(record, tokenizer, own.template, images, 1 << 20)
         else:
-            sample = encode_prompt(messages[:-1], tokenizer, template, images)
+            sample = encode_prompt(messages[:-1], tokenizer, own.template, images)
     except ValueError:
         return None
     return Rendered(_text(sample, tokenizer), sample.input_ids.tolist())
 
 
-def _record(probe: Probe) -> dict[str, Any]:
+def _record(messages: list[dict[str, str]], images: int) -> dict[str, Any]:
     names = {"user": "human", "assistant": "gpt", "system": "system"}
-    turns = [{"from": names[one["role"]], "value": one["content"]} for one in probe.messages]
-    return {"id": "probe", "image": ["probe.png"] * probe.images, "conversations": turns}
+    turns = [{"from": names[one["role"]], "value": one["content"]} for one in messages]
+    return {"id": "probe", "image": ["probe.png"] * images, "conversations": turns}
 
 
 def _text(sample: Sample, tokenizer: Tokenizer) -> str:
@@ -150,40 +163,44 @@ class Match(NamedTuple):
 
     equal: int
     characters: int
-    template: str
+    own: Ours
     texts: bool
     prompts: bool
 
 
 def matches(cases: list[Case], tokenizer: Tokenizer) -> list[Match]:
-    """All of our templates, the best first; of equals the first in the table."""
-    found = []
-    for name in templates():
-        equal, characters, texts, prompts = 0, 0, True, True
-        for case in cases:
-            own = ours(case, tokenizer, name)
-            same = (own and own.ids) == (case.theirs and case.theirs.ids)
-            equal += same
-            texts &= (own and own.text) == (case.theirs and case.theirs.text)
-            prompts &= same or case.whole
-            if own and case.theirs:
-                characters += _common(own.text, case.theirs.text)
-        found.append(Match(equal, characters, name, texts, prompts))
+    """All of our templates, with and without their system texts, the best first; of equals the
+    first in the table."""
+    candidates = [Ours(name, bare) for bare in (False, True) for name in templates()]
+    found = [_match(cases, tokenizer, own) for own in candidates]
     return sorted(found, key=lambda match: match[:2], reverse=True)
 
 
-def differences(cases: list[Case], tokenizer: Tokenizer, template: Template) -> Iterator[str]:
+def _match(cases: list[Case], tokenizer: Tokenizer, own: Ours) -> Match:
+    equal, characters, texts, prompts = 0, 0, True, True
+    for case in cases:
+        mine, theirs = ours(case, tokenizer, own), case.theirs
+        same = (mine and mine.ids) == (theirs and theirs.ids)
+        equal += same
+        texts &= (mine and mine.text) == (theirs and theirs.text)
+        prompts &= same or case.whole
+        if mine and theirs:
+            characters += _common(mine.text, theirs.text)
+    return Match(equal, characters, own, texts, prompts)
+
+
+def differences(cases: list[Case], tokenizer: Tokenizer, own: Ours) -> Iterator[str]:
     """One line for each case in which that template of ours differs: where it begins to."""
     for case in cases:
-        own = ours(case, tokenizer, template)
-        if own is None and case.theirs is None:
+        mine = ours(case, tokenizer, own)
+        if mine is None and case.theirs is None:
             continue
         if case.theirs is None:
             yield f"{case.name}: theirs refuses it, {escaped(case.refusal)}"
-        elif own is None:
+        elif mine is None:
             yield f"{case.name}: ours has no place for it, theirs `{escaped(case.theirs.text)}`"
-        elif own.ids != case.theirs.ids:
-            yield f"{case.name}: {difference(case.theirs, own)}"
+        elif mine.ids != case.theirs.ids:
+            yield f"{case.name}: {difference(case.theirs, mine)}"
 
 
 def difference(theirs: Rendered, own: Rendered) -> str:

@@ -10,6 +10,7 @@ from llava_fast.doctor import Line
 from llava_fast.doctor.chat import (
     Case,
     Match,
+    Ours,
     Rendered,
     cases,
     difference,
@@ -92,14 +93,16 @@ def _chat_template(rendered: list[Case] | None, tokenizer: Tokenizer) -> Iterato
         return
     ranked = matches(rendered, tokenizer)
     equal = [match for match in ranked if match.equal == len(rendered)]
+    # Without a system text many are equal that have none.
+    equal = [match for match in equal if not match.own.bare] or equal
     refused = {case.probe.name: case.refusal for case in rendered if case.theirs is None}
     if equal:
         how = "text and ids" if all(match.texts for match in equal) else "ids"
-        names = _listed([match.template for match in equal])
-        yield Line("chat template", "ok", f"equal to {names} in {how}, {len(rendered)} renderings")
+        text = f"equal to {_listed(equal)} in {how}, {len(rendered)} renderings"
+        yield Line("chat template", "ok", text)
     else:
         yield _closest(ranked, len(rendered))
-        for line in differences(rendered, tokenizer, ranked[0].template):
+        for line in differences(rendered, tokenizer, ranked[0].own):
             yield Line("difference", "warning", line)
     for name, refusal in refused.items():
         yield Line("chat template", "ok", f"has no place for `{name}`: {escaped(refusal)}")
@@ -107,15 +110,11 @@ def _chat_template(rendered: list[Case] | None, tokenizer: Tokenizer) -> Iterato
 
 def _closest(ranked: list[Match], total: int) -> Line:
     best = ranked[0]
-    text = (
-        f"none of ours; closest is `{best.template}`, equal in {best.equal} of {total} renderings"
-    )
-    prompts = [match.template for match in ranked if match.prompts]
+    text = f"none of ours; {best.own} is closest, equal in {best.equal} of {total} renderings"
+    prompts = [match for match in ranked if match.prompts and not match.own.bare]
     if prompts:
         text += f"; its prompts are those of {_listed(prompts)}"
-    advice = (
-        "train with the closest if its answers end as they should, or with a template of your own"
-    )
+    advice = "look at the differences; a template of your own can be like the chat template"
     return Line("chat template", "warning", text, advice)
 
 
@@ -129,7 +128,7 @@ def _trained(directory: Path, rendered: list[Case] | None, tokenizer: Tokenizer)
             yield Line("own template", "ok", text)
             return
         name = _rust.template_name(template_text(template))
-        different = list(differences(rendered or [], tokenizer, template))
+        different = list(differences(rendered or [], tokenizer, Ours(template)))
     except (ValueError, TypeError) as error:
         advice = "name one of `llava_fast.templates()`"
         yield Line("own template", "failed", escaped(str(error)), advice)
@@ -143,5 +142,5 @@ def _trained(directory: Path, rendered: list[Case] | None, tokenizer: Tokenizer)
         yield Line("own template", "ok", text)
 
 
-def _listed(names: list[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names)
+def _listed(found: list[Match]) -> str:
+    return ", ".join(str(match.own) for match in found)
