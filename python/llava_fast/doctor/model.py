@@ -21,7 +21,8 @@ from llava_fast.doctor.chat import (
 from llava_fast.doctor.render import ask
 from llava_fast.files import read_json
 from llava_fast.printable import escaped
-from llava_fast.text import Tokenizer, template_text
+from llava_fast.template import template_text
+from llava_fast.text import Tokenizer
 
 # What tokenizers treat in ways of their own: runs of spaces, line ends, digits, accents, bytes.
 TEXTS = (

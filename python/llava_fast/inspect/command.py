@@ -12,9 +12,10 @@ from llava_fast.inspect import stats as figures
 from llava_fast.inspect.page import page
 from llava_fast.inspect.pieces import Pieces
 from llava_fast.inspect.source import Source
-from llava_fast.inspect.terminal import LEGEND, Painter, pack_lines, record_lines
+from llava_fast.inspect.terminal import LEGEND, Painter, block, pack_lines, record_lines
 from llava_fast.printable import escaped
-from llava_fast.text import Template, Tokenizer
+from llava_fast.template import Template
+from llava_fast.text import Tokenizer
 
 NOTHING_LEARNED = 2
 
@@ -94,8 +95,10 @@ class Inspection:
 
     def lines(self, painter: Painter) -> Iterator[str]:
         """For a terminal or a pipe."""
-        yield f"{escaped(self._source.name)}: {len(self._source)} records; {escaped(self.settings)}"
-        yield LEGEND
+        name = escaped(self._source.name)
+        text = f"{len(self._source)} records; {escaped(self.settings)}"
+        yield from block(painter, "", f"{name}: ", style="head", rest=text)
+        yield from block(painter, "", LEGEND, style="ignored")
         for record in self.records:
             yield ""
             yield from record_lines(record, self._pieces, painter)

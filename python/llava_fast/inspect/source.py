@@ -7,6 +7,7 @@ they are asked for; only packs and statistics need all of them.
 import json
 from functools import cached_property
 from os import PathLike, fspath
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,9 +17,19 @@ from llava_fast.errors import DataError
 from llava_fast.inspect.pictures import described, header, reduced, restored
 from llava_fast.inspect.segments import placed
 from llava_fast.inspect.views import Document, Fault, Pack, Picture, Record
-from llava_fast.text import Segment, Template, Tokenizer, template_text
+from llava_fast.template import Template, template_text
+from llava_fast.text import Segment, Tokenizer
 
 _NOTHING = np.empty(0, np.int64)
+
+
+class Sizes(NamedTuple):
+    """Tokens of a record, those that are no picture's, supervised ones; pictures."""
+
+    tokens: int
+    text: int
+    learned: int
+    pictures: int
 
 
 class Source:
@@ -108,13 +119,15 @@ class Source:
         became = described(self.image, 0 if squares is None else len(squares))
         return Picture(path, start, tokens, file, became, squares if pixels else None, original)
 
-    def sizes(self, number: int) -> tuple[int, int, int] | str:
-        """Tokens, supervised tokens and pictures of a record, or the reason code of a bad one."""
-        _, sample, bad, paths = self._core.view(number)
+    def sizes(self, number: int) -> Sizes | str:
+        """The figures of a record, or the reason code of a bad one."""
+        _, sample, bad, pictures = self._core.view(number)
         if sample is None:
             assert bad is not None
             return bad[1]
-        return len(sample[0]), int((sample[1] >= 0).sum()), len(paths)
+        ids, labels, _, _ = sample
+        slots = sum(tokens for _, tokens in pictures)
+        return Sizes(len(ids), len(ids) - slots, int((labels >= 0).sum()), len(pictures))
 
     @cached_property
     def survey(self) -> tuple[np.ndarray, int, list[tuple[int, str, str]]]:

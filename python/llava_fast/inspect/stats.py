@@ -14,21 +14,24 @@ _BAR = 40
 
 @dataclass(frozen=True)
 class Stats:
-    """lengths, learned: (usable,) int64, tokens and supervised tokens of each usable record.
+    """lengths, text, learned: (usable,) int64 by usable record: tokens, those that are no
+    picture's, supervised ones.
 
-    faults: bad records by reason code. images: pictures of the usable records.
+    faults: bad records by reason code. pictures: of the usable records.
     """
 
     records: int
     lengths: np.ndarray
+    text: np.ndarray
     learned: np.ndarray
-    images: int
+    pictures: int
     faults: Counter[str]
 
     @property
     def shares(self) -> np.ndarray:
-        """(10,) how many records have up to 10 %, 20 %, ... of their tokens supervised."""
-        return np.histogram(self.learned / self.lengths, BINS, (0, 1))[0]
+        """(10,) how many records have up to 10 %, 20 %, ... of their text supervised."""
+        bins = np.minimum(self.learned * BINS // self.text, BINS - 1)
+        return np.bincount(bins, minlength=BINS)
 
     @property
     def spread(self) -> dict[str, int]:
@@ -45,8 +48,9 @@ class Stats:
             "records": self.records,
             "usable": len(self.lengths),
             "tokens": int(self.lengths.sum()),
+            "text_tokens": int(self.text.sum()),
             "supervised": int(self.learned.sum()),
-            "images": self.images,
+            "pictures": self.pictures,
             "lengths": self.spread,
             "supervised_share": self.shares.tolist(),
             "faults": dict(self.faults.most_common()),
@@ -55,32 +59,32 @@ class Stats:
 
 def measured(source: Source) -> Stats:
     """Encodes every record; no picture is decoded."""
-    lengths, learned, images, faults = [], [], 0, Counter[str]()
+    good, faults = [], Counter[str]()
     for number in range(len(source)):
         sizes = source.sizes(number)
         if isinstance(sizes, str):
             faults[sizes] += 1
         else:
-            lengths.append(sizes[0])
-            learned.append(sizes[1])
-            images += sizes[2]
-    counts = np.array([lengths, learned], np.int64)
-    return Stats(len(source), counts[0], counts[1], images, faults)
+            good.append(sizes)
+    columns = np.array(good, np.int64).reshape(-1, 4).T
+    return Stats(len(source), *columns[:3], int(columns[3].sum()), faults)
 
 
 def lines(stats: Stats, bars: bool = True) -> list[str]:
     """The figures in words; bars: with a histogram of the shares."""
     usable, tokens, learned = len(stats.lengths), stats.lengths.sum(), stats.learned.sum()
     shown = [
-        f"{stats.records} records, {usable} usable, {stats.images} pictures",
+        f"{stats.records} records, {usable} usable, {stats.pictures} pictures",
         *(f"  {count:>8}  {code}" for code, count in stats.faults.most_common()),
     ]
     if usable:
         spread = ", ".join(f"{name} {value}" for name, value in stats.spread.items())
+        text = stats.text.sum()
         shown += [
-            f"{tokens} tokens, {learned} learned ({100 * learned / tokens:.1f} %)",
+            f"{tokens} tokens, {text} of them text, {learned} learned "
+            f"({100 * learned / text:.1f} % of the text)",
             f"tokens of a record: {spread}",
-            "records by share of learned tokens:",
+            "records by learned share of their text:",
             *(_histogram(stats.shares) if bars else ()),
         ]
     return shown

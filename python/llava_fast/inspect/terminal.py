@@ -21,7 +21,7 @@ _STYLES = {
     "learned": "32",
     "ignored": "2",
     "head": "1",
-    "text": "0",
+    "text": "",
     "mark": "36",
     "token": "35",
     "stop": "33",
@@ -43,7 +43,8 @@ class Painter:
 
     def paint(self, style: str, text: str) -> str:
         """The escaped text in a colour."""
-        return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if self._colours and text else text
+        code = _STYLES[style]
+        return f"\x1b[{code}m{text}\x1b[0m" if self._colours and code and text else text
 
     def wrapped(self, words: Iterable[tuple[str, str]], room: int) -> Iterator[str]:
         """Lines of (style, word), each word with the spaces after it; longer words are cut."""
@@ -71,24 +72,25 @@ def painter_for(stream: TextIO) -> Painter:
 
 def record_lines(record: Record, pieces: Pieces, painter: Painter) -> Iterator[str]:
     """Everything about one record."""
-    yield painter.paint("head", f"record {record.number}  `{escaped(record.id)}`") + (
-        f"  {summary(record)}" if len(record.input_ids) else ""
-    )
+    title = f"record {record.number}  `{escaped(record.id)}`  "
+    yield from block(painter, "", title, style="head", rest=summary(record))
     if record.fault is not None:
         text = f"{record.fault.code}: {escaped(record.fault.message)}"
-        yield from _block(painter, "fault", "  fault: ", text)
+        yield from block(painter, "  fault: ", text, style="fault")
     for repair in record.repairs:
-        yield from _block(painter, "repair", "  repaired: ", escaped(repair))
+        yield from block(painter, "  repaired: ", escaped(repair), style="repair")
     for place, picture in enumerate(record.pictures):
-        yield from _block(painter, "image", f"  picture {place}: ", picture_line(picture))
+        yield from block(painter, f"  picture {place}: ", picture_line(picture), style="image")
     if not record.segments:
-        yield from _block(painter, "ignored", "  as written: ", as_written(record.json))
+        yield from block(painter, "  as written: ", as_written(record.json), style="ignored")
     for row in record.rows:
         yield from _row_lines(row, pieces, painter)
 
 
 def summary(record: Record) -> str:
-    """Sizes of a record in words."""
+    """Sizes of a record in words; nothing for one that has none."""
+    if not len(record.input_ids):
+        return ""
     total, learned = len(record.input_ids), record.learned
     stops, pictures = record.stops, len(record.pictures)
     text = f"{total} tokens, {learned} learned ({100 * learned / total:.1f} %)"
@@ -176,20 +178,22 @@ def _token_lines(row: Row, pieces: Pieces, painter: Painter, room: int) -> Itera
 def pack_lines(pack: Pack, painter: Painter) -> Iterator[str]:
     """A bar of a pack's documents, and each document."""
     free = pack.room - pack.used
-    title = painter.paint("head", f"batch {pack.step}")
-    yield (
-        f"{title}  {len(pack.documents)} documents, {pack.used} of {pack.room} tokens, "
+    text = (
+        f"{len(pack.documents)} documents, {pack.used} of {pack.room} tokens, "
         f"{100 * free / pack.room:.1f} % padding"
     )
+    yield from block(painter, "", f"batch {pack.step}  ", style="head", rest=text)
     yield "  " + _bar(pack, painter.width - 4)
     for document in pack.documents:
-        span = f"  [{document.start}..{document.stop})".ljust(_INDENT)
+        head = f"  [{document.start}..{document.stop})".ljust(_INDENT)
         text = (
             f"record {document.record}  `{escaped(document.id)}`  "
             f"positions 0..{document.stop - document.start - 1}, {document.supervised} learned"
         )
-        fault = f"  hole: {document.fault}" if document.fault else ""
-        yield span + text + painter.paint("fault", fault)
+        if document.fault:
+            text += f"  hole: {document.fault}"
+        style = "fault" if document.fault else "text"
+        yield from block(painter, head, text, style=style)
 
 
 def _bar(pack: Pack, width: int) -> str:
@@ -202,11 +206,14 @@ def _bar(pack: Pack, width: int) -> str:
     return "".join(bar)
 
 
-def _block(painter: Painter, style: str, head: str, text: str) -> Iterator[str]:
-    words = ((style, word) for word in _words(text))
+def block(
+    painter: Painter, head: str, text: str, style: str = "text", rest: str = ""
+) -> Iterator[str]:
+    """`head`, the text in its style and the plain rest, in lines that begin below the text."""
+    words = [*((style, word) for word in _words(text)), *(("text", word) for word in _words(rest))]
     lines = painter.wrapped(words, painter.width - len(head))
     for place, line in enumerate(lines):
-        yield (head if place == 0 else " " * len(head)) + line
+        yield (head if place == 0 else " " * max(len(head), 2)) + line
 
 
 def _words(text: str) -> Sequence[str]:
