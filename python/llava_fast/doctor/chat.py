@@ -5,7 +5,6 @@ and once up to it, and compared in text and in ids.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from llava_fast.printable import escaped
@@ -49,22 +48,24 @@ class Rendered(NamedTuple):
     ids: list[int]
 
 
-@dataclass(frozen=True)
-class Case:
-    """A probe with its last answer (`whole`) or up to it, as transformers renders it.
-
-    theirs: None if their template refuses it, with `refusal` saying how.
-    """
+class Case(NamedTuple):
+    """A probe with its last answer (`whole`) or up to it, as transformers renders it."""
 
     probe: Probe
     whole: bool
-    theirs: Rendered | None
-    refusal: str = ""
+    theirs: Rendered
 
     @property
     def name(self) -> str:
         """In words."""
         return self.probe.name if self.whole else f"{self.probe.name}, prompt"
+
+
+class Refusal(NamedTuple):
+    """A probe that a chat template has no place for, and its words."""
+
+    probe: str
+    reason: str
 
 
 def questions(image_token: str) -> list[tuple[list[dict[str, Any]], bool]]:
@@ -81,10 +82,25 @@ def questions(image_token: str) -> list[tuple[list[dict[str, Any]], bool]]:
     ]
 
 
-def cases(answers: list[dict[str, Any]]) -> list[Case]:
+def sorted_out(answers: list[dict[str, Any]]) -> tuple[list[Case], list[Refusal]]:
     """The answers to `questions`, of the two forms the one that their template knows."""
     found = iter(zip(answers[0::2], answers[1::2], strict=True))
-    return [_case(probe, whole, *next(found)) for probe in PROBES for whole in (True, False)]
+    cases, refusals = [], []
+    for probe in PROBES:
+        for whole in (True, False):
+            answer = _known(probe, *next(found))
+            if "error" in answer:
+                refusals.append(Refusal(probe.name, answer["error"]))
+            else:
+                cases.append(Case(probe, whole, Rendered(answer["text"], answer["ids"])))
+    return cases, list(dict.fromkeys(refusals))
+
+
+def _known(probe: Probe, plain: dict[str, Any], parts: dict[str, Any]) -> dict[str, Any]:
+    """A form that a template does not know comes out as a Python list, or not at all."""
+    both = (parts, plain) if probe.images else (plain, parts)
+    good = (one for one in both if QUESTION in one.get("text", "") and "'type'" not in one["text"])
+    return next(good, plain)
 
 
 def _in_texts(messages: list[dict[str, str]], image_token: str) -> list[dict[str, Any]]:
@@ -103,16 +119,6 @@ def _in_parts(messages: list[dict[str, str]]) -> list[dict[str, Any]]:
         parts.append({"type": "text", "text": message["content"].removeprefix(_TAG)})
         turns.append({"role": message["role"], "content": parts})
     return turns
-
-
-def _case(probe: Probe, whole: bool, plain: dict[str, Any], parts: dict[str, Any]) -> Case:
-    both = (parts, plain) if probe.images else (plain, parts)
-    # A form that a template does not know comes out as a Python list, or not at all.
-    known = (one for one in both if QUESTION in one.get("text", "") and "'type'" not in one["text"])
-    answer = next(known, plain)
-    if "error" in answer:
-        return Case(probe, whole, None, answer["error"])
-    return Case(probe, whole, Rendered(answer["text"], answer["ids"]))
 
 
 class Ours(NamedTuple):
@@ -180,13 +186,12 @@ def matches(cases: list[Case], tokenizer: Tokenizer) -> list[Match]:
 def _match(cases: list[Case], tokenizer: Tokenizer, own: Ours) -> Match:
     equal, characters, texts, prompts = 0, 0, True, True
     for case in cases:
-        mine, theirs = ours(case, tokenizer, own), case.theirs
-        same = (mine and mine.ids) == (theirs and theirs.ids)
+        mine = ours(case, tokenizer, own) or Rendered("", [])
+        same = mine.ids == case.theirs.ids
         equal += same
-        texts &= (mine and mine.text) == (theirs and theirs.text)
+        texts &= mine.text == case.theirs.text
         prompts &= same or case.whole
-        if mine and theirs:
-            characters += _common(mine.text, theirs.text)
+        characters += _common(mine.text, case.theirs.text)
     return Match(equal, characters, own, texts, prompts)
 
 
@@ -194,11 +199,7 @@ def differences(cases: list[Case], tokenizer: Tokenizer, own: Ours) -> Iterator[
     """One line for each case in which that template of ours differs: where it begins to."""
     for case in cases:
         mine = ours(case, tokenizer, own)
-        if mine is None and case.theirs is None:
-            continue
-        if case.theirs is None:
-            yield f"{case.name}: theirs refuses it, {escaped(case.refusal)}"
-        elif mine is None:
+        if mine is None:
             yield f"{case.name}: ours has no place for it, theirs `{escaped(case.theirs.text)}`"
         elif mine.ids != case.theirs.ids:
             yield f"{case.name}: {difference(case.theirs, mine)}"

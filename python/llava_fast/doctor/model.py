@@ -11,12 +11,13 @@ from llava_fast.doctor.chat import (
     Case,
     Match,
     Ours,
+    Refusal,
     Rendered,
-    cases,
     difference,
     differences,
     matches,
     questions,
+    sorted_out,
 )
 from llava_fast.doctor.render import ask
 from llava_fast.files import read_json
@@ -32,6 +33,7 @@ TEXTS = (
     "na\u00efve \u6f22\u5b57 \u043d\u0435\u0442 \U0001f642",
     "def f(x):\n    return {x: [1, 2]}\n",
 )
+TRAINED_WITH = "keep to the ids that the model was trained with"
 
 
 def examine_model(directory: Path) -> Iterator[Line]:
@@ -53,9 +55,13 @@ def examine_model(directory: Path) -> Iterator[Line]:
         yield Line("transformers", "warning", escaped(found["error"]), advice)
         return
     yield _same_ids(tokenizer, found)
-    rendered = None if found["chats"] is None else cases(found["chats"])
-    yield from _chat_template(rendered, tokenizer)
-    yield from _trained(directory, rendered, tokenizer)
+    if found["chats"] is None:
+        yield Line("chat template", "ok", "the directory has none: nothing to compare ours with")
+        yield from _trained(directory, [], tokenizer)
+        return
+    cases, refusals = sorted_out(found["chats"])
+    yield from _chat_template(cases, refusals, tokenizer)
+    yield from _trained(directory, cases, tokenizer)
 
 
 def _special(tokenizer: Tokenizer) -> Line:
@@ -79,37 +85,38 @@ def _same_ids(tokenizer: Tokenizer, found: dict[str, Any]) -> Line:
         own = tokenizer.encode(text)
         if own != theirs:
             said = difference(Rendered(text, theirs), Rendered(text, own))
-            advice = "the model is right that was trained with these ids: ask its authors"
-            return Line("ids", "warning", f"`{escaped(text)}`: {said}", advice)
+            return Line("ids", "warning", f"`{escaped(text)}`: {said}", TRAINED_WITH)
     return Line("ids", "ok", f"{len(TEXTS)} texts have the ids of transformers' {found['kind']}")
 
 
-def _chat_template(rendered: list[Case] | None, tokenizer: Tokenizer) -> Iterator[Line]:
-    if rendered is None:
-        yield Line("chat template", "ok", "the directory has none: nothing to compare ours with")
-        return
-    if all(case.theirs is None for case in rendered):
+def _chat_template(
+    cases: list[Case], refusals: list[Refusal], tokenizer: Tokenizer
+) -> Iterator[Line]:
+    if not cases:
         advice = "correct the chat template; ours does not need it"
-        yield Line("chat template", "failed", escaped(rendered[0].refusal), advice)
+        yield Line("chat template", "failed", escaped(refusals[0].reason), advice)
         return
-    ranked = matches(rendered, tokenizer)
-    equal = [match for match in ranked if match.equal == len(rendered)]
+    ranked = matches(cases, tokenizer)
+    equal = [match for match in ranked if match.equal == len(cases)]
     # Without a system text many are equal that have none.
     equal = [match for match in equal if not match.own.bare] or equal
-    refused = {case.probe.name: case.refusal for case in rendered if case.theirs is None}
     if equal:
         how = "text and ids" if all(match.texts for match in equal) else "ids"
-        text = f"equal to {_listed(equal)} in {how}, {len(rendered)} renderings"
+        text = f"equal to {_listed(equal)} in {how}, {len(cases)} renderings"
         yield Line("chat template", "ok", text)
     else:
-        yield _closest(ranked, len(rendered))
-        for line in differences(rendered, tokenizer, ranked[0].own):
+        yield _closest(ranked, len(cases))
+        for line in differences(cases, tokenizer, ranked[0].own):
             yield Line("difference", "warning", line)
-    for name, refusal in refused.items():
-        yield Line("chat template", "ok", f"has no place for `{name}`: {escaped(refusal)}")
+    for probe, reason in refusals:
+        yield Line("chat template", "ok", f"has no place for `{probe}`: {escaped(reason)}")
 
 
 def _closest(ranked: list[Match], total: int) -> Line:
+    same = [match for match in ranked if match.texts and not match.own.bare]
+    if same:
+        text = f"equal to {_listed(same)} in text, but in ids only in {same[0].equal} of {total}"
+        return Line("chat template", "warning", f"{text} renderings", TRAINED_WITH)
     best = ranked[0]
     text = f"none of ours; {best.own} is closest, equal in {best.equal} of {total} renderings"
     prompts = [match for match in ranked if match.prompts and not match.own.bare]
@@ -119,7 +126,7 @@ def _closest(ranked: list[Match], total: int) -> Line:
     return Line("chat template", "warning", text, advice)
 
 
-def _trained(directory: Path, rendered: list[Case] | None, tokenizer: Tokenizer) -> Iterator[Line]:
+def _trained(directory: Path, cases: list[Case], tokenizer: Tokenizer) -> Iterator[Line]:
     """The template that llava_fast.json names, beside what the chat template is."""
     file = directory / "llava_fast.json"
     try:
@@ -129,7 +136,7 @@ def _trained(directory: Path, rendered: list[Case] | None, tokenizer: Tokenizer)
             yield Line("own template", "ok", text)
             return
         name = _rust.template_name(template_text(template))
-        different = list(differences(rendered or [], tokenizer, Ours(template)))
+        different = list(differences(cases, tokenizer, Ours(template)))
     except (ValueError, TypeError) as error:
         advice = "name one of `llava_fast.templates()`"
         yield Line("own template", "failed", escaped(str(error)), advice)
