@@ -147,7 +147,7 @@ def test_what_a_template_refuses_is_said_safely(folder, examine):
 
 
 def test_ids_may_differ_where_texts_do_not(folder, examine):
-    """With `prepend_scheme` first, a BOS that is written out takes the space from the first word."""
+    """A BOS that is written out takes the space from the first word of a prefix-first tokenizer."""
     status, found = examine(folder("sp_first", MISTRAL))
     assert status == 1
     text = "equal to `mistral_instruct` in text, but in ids only in 0 of 4 renderings"
