@@ -51,7 +51,7 @@ pub fn named(template: &str) -> Result<Arc<Template>, Error> {
 #[pymethods]
 impl Tokenizer {
     #[new]
-    #[pyo3(signature = (json, *, eos, pad, image, bos=None, add_bos=false))]
+    #[pyo3(signature = (json, *, eos, pad, image, bos=None, add_bos=false, image_prefix=None))]
     fn new(
         py: Python<'_>,
         json: &[u8],
@@ -60,8 +60,9 @@ impl Tokenizer {
         image: u32,
         bos: Option<u32>,
         add_bos: bool,
+        image_prefix: Option<bool>,
     ) -> PyResult<Self> {
-        let options = TokenizerOptions { bos, add_bos, eos, pad, image };
+        let options = TokenizerOptions { bos, add_bos, eos, pad, image, image_prefix };
         let core = py.detach(|| Core::from_json(json, options)).map_err(to_python)?;
         Ok(Self { core: Arc::new(core), formats: Mutex::default() })
     }
@@ -93,6 +94,12 @@ impl Tokenizer {
     #[getter]
     fn vocab_size(&self) -> usize {
         self.core.vocab_size()
+    }
+
+    /// Why text is not encoded word by word, if it is not.
+    #[getter]
+    fn uncut(&self) -> Option<&'static str> {
+        self.core.uncut()
     }
 
     /// Tells this tokenizer from others.

@@ -118,8 +118,14 @@ mod tests {
     fn tokenizer() -> Tokenizer {
         let file = "/../../tests/data/tokenizers/sp_legacy/tokenizer.json";
         let json = std::fs::read(format!("{}{file}", env!("CARGO_MANIFEST_DIR"))).expect("a file");
-        let options =
-            TokenizerOptions { bos: Some(1), add_bos: false, eos: 2, pad: 1163, image: 1162 };
+        let options = TokenizerOptions {
+            bos: Some(1),
+            add_bos: false,
+            eos: 2,
+            pad: 1163,
+            image: 1162,
+            image_prefix: None,
+        };
         Tokenizer::from_json(&json, options).expect("a tokenizer")
     }
 

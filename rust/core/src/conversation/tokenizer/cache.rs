@@ -1,0 +1,153 @@
+//! Words that were encoded before.
+//!
+//! One table per thread: nothing is locked, so a process may fork at any time, and nothing is shared,
+//! so a thread never waits. The tokenizers of a process share it. It holds a few MiB at most; full, it
+//! starts anew.
+
+use std::cell::RefCell;
+
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+const MOST_WORDS: usize = 1 << 16;
+const MOST_BYTES: usize = 1 << 20;
+const MOST_TOKENS: usize = 1 << 18;
+const LEAST_SLOTS: usize = 1 << 10;
+
+/// An id and the bytes of its word that it stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Token {
+    /// id
+    pub id: u32,
+    /// first byte
+    pub start: u8,
+    /// byte after the last
+    pub end: u8,
+}
+
+/// A word as one tokenizer sees it.
+#[derive(Clone, Copy)]
+pub struct Key<'a> {
+    /// the tokenizer, and whether it puts a prefix before the word
+    owner: u64,
+    word: &'a [u8],
+    hash: u64,
+}
+
+impl<'a> Key<'a> {
+    /// `owner`: a number that no other way to encode a word has.
+    #[inline]
+    pub fn new(owner: u64, word: &'a str) -> Self {
+        let word = word.as_bytes();
+        Self { owner, word, hash: xxh3_64_with_seed(word, owner) }
+    }
+}
+
+#[derive(Clone, Copy, Default)]
+struct Slot {
+    hash: u64,
+    owner: u64,
+    word: u32,
+    tokens: u32,
+    length: u8,
+    count: u16,
+}
+
+/// The words of a thread.
+#[derive(Default)]
+pub struct Cache {
+    /// a power of two of them, at most half of them used; one with length 0 is free
+    slots: Vec<Slot>,
+    used: usize,
+    words: Vec<u8>,
+    tokens: Vec<Token>,
+}
+
+thread_local! {
+    static CACHE: RefCell<Cache> = RefCell::default();
+}
+
+impl Cache {
+    /// Runs `work` on the table of this thread.
+    pub fn with<T>(work: impl FnOnce(&mut Self) -> T) -> T {
+        CACHE.with_borrow_mut(work)
+    }
+
+    /// What a word was encoded to.
+    #[inline]
+    pub fn find(&self, key: &Key) -> Option<&[Token]> {
+        if self.slots.is_empty() {
+            return None;
+        }
+        let slot = self.slots[self.place(key)];
+        let tokens = slot.tokens as usize;
+        (slot.length > 0).then(|| &self.tokens[tokens..tokens + usize::from(slot.count)])
+    }
+
+    /// Keeps a word that is not in the table, but not a long one: None is a place past 255 bytes.
+    pub fn insert(&mut self, key: &Key, tokens: impl ExactSizeIterator<Item = Option<Token>>) {
+        let (length, count) = (u8::try_from(key.word.len()), u16::try_from(tokens.len()));
+        let (Ok(length), Ok(count)) = (length, count) else { return };
+        self.make_room(key.word.len(), tokens.len());
+        let first = self.tokens.len();
+        self.tokens.extend(tokens.map_while(|token| token));
+        if self.tokens.len() < first + usize::from(count) {
+            self.tokens.truncate(first);
+            return;
+        }
+        let place = self.place(key);
+        let (word, tokens) = (self.words.len() as u32, first as u32);
+        self.slots[place] = Slot { hash: key.hash, owner: key.owner, word, tokens, length, count };
+        self.used += 1;
+        self.words.extend_from_slice(key.word);
+    }
+
+    /// The slot of a word, or the free one where it belongs.
+    #[inline]
+    fn place(&self, key: &Key) -> usize {
+        let mask = self.slots.len() - 1;
+        let mut place = key.hash as usize & mask;
+        loop {
+            let slot = &self.slots[place];
+            if slot.length == 0 || self.holds(slot, key) {
+                return place;
+            }
+            place = (place + 1) & mask;
+        }
+    }
+
+    #[inline]
+    fn holds(&self, slot: &Slot, key: &Key) -> bool {
+        let word = slot.word as usize;
+        slot.hash == key.hash
+            && slot.owner == key.owner
+            && self.words[word..word + usize::from(slot.length)] == *key.word
+    }
+
+    fn make_room(&mut self, bytes: usize, tokens: usize) {
+        let full = self.used == MOST_WORDS
+            || self.words.len() + bytes > MOST_BYTES
+            || self.tokens.len() + tokens > MOST_TOKENS;
+        if full {
+            self.slots.fill(Slot::default());
+            self.used = 0;
+            self.words.clear();
+            self.tokens.clear();
+        }
+        if self.used * 2 >= self.slots.len() {
+            self.grow();
+        }
+    }
+
+    fn grow(&mut self) {
+        let slots = vec![Slot::default(); (self.slots.len() * 2).max(LEAST_SLOTS)];
+        let old = std::mem::replace(&mut self.slots, slots);
+        let mask = self.slots.len() - 1;
+        for slot in old.into_iter().filter(|slot| slot.length > 0) {
+            let mut place = slot.hash as usize & mask;
+            while self.slots[place].length > 0 {
+                place = (place + 1) & mask;
+            }
+            self.slots[place] = slot;
+        }
+    }
+}
