@@ -151,3 +151,43 @@ impl Cache {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tokens(number: u32) -> Vec<Option<Token>> {
+        (0..number % 4).map(|i| Some(Token { id: number + i, start: i as u8, end: 9 })).collect()
+    }
+
+    #[test]
+    fn a_word_is_found_until_the_table_is_full_and_never_mistaken() {
+        let mut cache = Cache::default();
+        let mut dropped = 0;
+        for number in 0..3 * MOST_WORDS as u32 {
+            let word = number.to_string();
+            let key = Key::new(u64::from(number % 3), &word);
+            assert!(cache.find(&key).is_none());
+            let found = cache.used;
+            cache.insert(&key, tokens(number).into_iter());
+            dropped += u32::from(cache.used < found);
+            let expected: Vec<Token> = tokens(number).into_iter().flatten().collect();
+            assert_eq!(cache.find(&key), Some(&expected[..]));
+            assert!(cache.find(&Key::new(u64::from(number % 3) + 1, &word)).is_none());
+        }
+        assert_eq!(dropped, 2);
+        let held = cache.slots.len() * size_of::<Slot>() + cache.words.capacity();
+        assert!(held + cache.tokens.capacity() * size_of::<Token>() <= 8 << 20);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_not_kept() {
+        let mut cache = Cache::default();
+        let long = "x".repeat(256);
+        cache.insert(&Key::new(0, &long), tokens(1).into_iter());
+        cache.insert(&Key::new(0, "far"), [tokens(1)[0], None].into_iter());
+        assert!(cache.find(&Key::new(0, &long)).is_none());
+        assert!(cache.find(&Key::new(0, "far")).is_none());
+        assert!(cache.words.is_empty() && cache.tokens.is_empty());
+    }
+}
