@@ -47,9 +47,7 @@ class TrainConfig:
     projector_type: str = key("mlp2x_gelu", "projector of a new LLaVA: mlp2x_gelu or linear")
     data: str = key("", "records: a LLaVA JSON file")
     images: str = key("", "folder that the image paths in the records start from")
-    template: str = key(
-        "v1", "conversation template: v1, plain, qwen_2 ...; or a JSON file"
-    )
+    template: str = key("v1", "conversation template: v1, plain, qwen_2 ...; or a JSON file")
     image_mode: str = key("pad", "crop (centre) or pad (to a square of the mean colour)")
     train: str = key("projector,llm", "parts that learn, of projector, llm, vision")
     out: str = key("", "run directory; empty = runs/<recipe>")

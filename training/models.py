@@ -11,7 +11,7 @@ from ..config import ImageConfig
 from ..device import pick_device
 from ..files import read_json
 from ..models.llava import LlavaModel
-from ..text import Tokenizer
+from ..tokenizer import Tokenizer
 from .config import TrainConfig
 
 

@@ -20,7 +20,7 @@ _HOME = {
     "Request": "request",
     "Result": "generate",
     "Sample": "text",
-    "Tokenizer": "text",
+    "Tokenizer": "tokenizer",
     "decode_image": "images",
     "encode": "text",
     "templates": "text",

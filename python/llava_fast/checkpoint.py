@@ -178,7 +178,7 @@ def _from_original(
 
 
 def _image_token(directory: Path) -> int:
-    from llava_fast.text import Tokenizer
+    from llava_fast.tokenizer import Tokenizer
 
     return Tokenizer.from_pretrained(directory).image_id
 

@@ -17,7 +17,7 @@ from llava_fast.config import ImageConfig
 from llava_fast.errors import DataError
 from llava_fast.stream import Plan
 from llava_fast.template import Template, template_text
-from llava_fast.text import Tokenizer
+from llava_fast.tokenizer import Tokenizer
 
 Batch = dict[str, Any]
 

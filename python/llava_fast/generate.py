@@ -26,7 +26,8 @@ from llava_fast.request import Request
 from llava_fast.sampling import Sampler, choose
 from llava_fast.streaming import TextStream
 from llava_fast.template import Template, template_text
-from llava_fast.text import Tokenizer, encode_prompt
+from llava_fast.text import encode_prompt
+from llava_fast.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True)
