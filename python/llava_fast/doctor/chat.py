@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from llava_fast.printable import escaped
 from llava_fast.template import Template
-from llava_fast.text import Sample, Tokenizer, encode, encode_prompt, templates
+from llava_fast.text import Sample, encode, encode_prompt, templates
+from llava_fast.tokenizer import Tokenizer
 
 QUESTION, ANSWER, SYSTEM = "What is this?", "A cat.", "Be brief."
 AGAIN, INDEED = "Sure?", "Yes, it is."

@@ -23,7 +23,7 @@ from llava_fast.doctor.render import ask
 from llava_fast.files import read_json
 from llava_fast.printable import escaped
 from llava_fast.template import template_text
-from llava_fast.text import Tokenizer
+from llava_fast.tokenizer import Tokenizer
 
 # What tokenizers treat in ways of their own: runs of spaces, line ends, digits, accents, bytes.
 TEXTS = (
@@ -46,7 +46,8 @@ def examine_model(directory: Path) -> Iterator[Line]:
     except (ValueError, OSError) as error:
         yield Line("tokenizer", "failed", escaped(str(error)), "the model cannot be trained on")
         return
-    yield Line("tokenizer", "ok", f"{tokenizer.vocab_size} ids")
+    text = f"{tokenizer.vocab_size} ids; tokenization path: {escaped(tokenizer.path)}"
+    yield Line("tokenizer", "ok", text)
     yield _special(tokenizer)
     [image] = tokenizer.tokens([tokenizer.image_id])
     found = ask(directory, questions(image), list(TEXTS))

@@ -15,7 +15,7 @@ from llava_fast.inspect.source import Source
 from llava_fast.inspect.terminal import LEGEND, Painter, block, pack_lines, record_lines
 from llava_fast.printable import escaped
 from llava_fast.template import Template
-from llava_fast.text import Tokenizer
+from llava_fast.tokenizer import Tokenizer
 
 NOTHING_LEARNED = 2
 

@@ -3,7 +3,7 @@
 import re
 
 from llava_fast.printable import escaped
-from llava_fast.text import Tokenizer
+from llava_fast.tokenizer import Tokenizer
 
 # What stands for a space inside a token; the character itself is escaped where it occurs.
 SPACE = "\N{OPEN BOX}"

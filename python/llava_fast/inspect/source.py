@@ -18,7 +18,8 @@ from llava_fast.inspect.pictures import described, header, reduced, restored
 from llava_fast.inspect.segments import placed
 from llava_fast.inspect.views import Document, Fault, Pack, Picture, Record
 from llava_fast.template import Template, template_text
-from llava_fast.text import Segment, Tokenizer
+from llava_fast.text import Segment
+from llava_fast.tokenizer import Tokenizer
 
 _NOTHING = np.empty(0, np.int64)
 
