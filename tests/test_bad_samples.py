@@ -36,7 +36,7 @@ def directory(path):
 
 
 PICTURES = {
-    missing: ("no such file", "unreadable_image"),
+    missing: ("no such file", "missing_image"),
     truncated: ("truncated JPEG", "truncated_image"),
     unsupported: ("unsupported image|not an image", "unsupported_image|not_an_image"),
     empty: ("not an image|empty", "not_an_image|truncated_image"),

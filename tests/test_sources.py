@@ -248,5 +248,5 @@ def test_a_bad_entry_leaves_a_hole(tmp_path: Path):
     assert len(data.bad) == 0
     for _ in DataLoader(data, batch_size=3):
         pass
-    assert [(bad.record, bad.code) for bad in data.bad] == [(1, "unreadable_image")]
+    assert [(bad.record, bad.code) for bad in data.bad] == [(1, "missing_image")]
     assert json.dumps(data.bad[0].message).count("a.zip") == 1

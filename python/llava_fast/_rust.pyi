@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from llava_fast.config import DecodeOptions, ImageConfig
 
 __all__ = [
+    "Check",
     "Dataset",
     "Epoch",
     "ImagePipeline",
@@ -38,7 +39,16 @@ _Encoded = tuple[_Int64, _Int64, _Int64, _Segments]
 _File = bytes | str | PathLike[str]
 _Picture = _File | tuple[int, int, bytes]
 _BadRow = tuple[int, str, str]
+_Fault = tuple[int, str, str, str]
 _Cache = tuple[str, int]
+
+@final
+class Check:
+    """Looks at a data set slice by slice, so that Python stays in between."""
+
+    def __new__(cls, dataset: Dataset, look: str) -> Check: ...
+    def advance(self, start: int, stop: int, threads: int) -> list[_Fault]: ...
+    def report(self) -> str: ...
 
 @final
 class Dataset:

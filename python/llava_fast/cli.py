@@ -30,8 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     options = _parser().parse_args(words)
     try:
-        commands = {"generate": _generate, "doctor": _doctor, "inspect": _inspect}
-        sys.exit(commands[options.command](options))
+        sys.exit({"generate": _generate, "doctor": _doctor, "index": _index}[options.command](options))
     except BrokenPipeError:
         # Whoever read the answer has left; Python must not try to flush it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -51,10 +50,8 @@ def _parser() -> argparse.ArgumentParser:
     train = "train a model: recipe=NAME key=value ... (`llava-fast train --help`)"
     commands.add_parser("train", help=train, add_help=False)
     _add_generate(commands.add_parser("generate", help="ask a model, about pictures or without"))
-    _add_doctor(
-        commands.add_parser("doctor", help="check the installation and this machine, or a model")
-    )
-    _add_inspect(commands.add_parser("inspect", help="look at records as the loader encodes them"))
+    _add_doctor(commands.add_parser("doctor", help="check the installation and this machine"))
+    _add_index(commands.add_parser("index", help="check a whole data set before training on it"))
     return parser
 
 
@@ -69,33 +66,30 @@ def _add_doctor(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
 
 
-def _add_inspect(parser: argparse.ArgumentParser) -> None:
+def _add_index(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Shows records as the loader encodes them: segments, token ids, what is learned (+), "
-        "pictures, stops, packs. A bad record is shown with its fault. Exit status: 0, 1 for a "
-        "failure, 2 if a record would train on nothing."
+        "Reads every record as the loader does and says what is wrong with which, how much is "
+        "trained on, what is cut, which pictures are missing. Writes no index yet: only --check "
+        "exists. Exit status: 0 all records are usable, 1 some are not, or a failure, 2 some would "
+        "train on nothing."
     )
     parser.add_argument("data", metavar="DATA", help="file of LLaVA records")
-    parser.add_argument("--tokenizer", metavar="DIR", help="directory; default: that of --model")
+    parser.add_argument("--check", action="store_true", help="look at the data, write no index")
+    parser.add_argument("--tokenizer", required=True, metavar="DIR", help="model directory")
+    parser.add_argument("--template", default="v1", metavar="NAME|FILE", help="default: v1")
     parser.add_argument(
-        "--model", metavar="DIR", help="tokenizer, template and image settings of this model"
+        "--images",
+        metavar="PLACE",
+        help="folder, .zip or .tar of the pictures; without it none is looked at",
     )
-    parser.add_argument(
-        "--template", metavar="NAME|FILE", help="name or .json file; default: of --model, else v1"
-    )
-    parser.add_argument("--images", metavar="PLACE", help="folder, .zip or .tar of the pictures")
     parser.add_argument("--image-size", type=int, metavar="N", help="side of a square in pixels")
     parser.add_argument("--image-mode", metavar="MODE", help="crop, pad, stretch or anyres")
     parser.add_argument("--max-length", type=int, default=2048, metavar="N", help="in tokens")
-    parser.add_argument("-n", type=int, default=3, metavar="N", help="how many; default: 3")
     parser.add_argument(
-        "--record", action="append", default=[], metavar="I|ID", help="this one, may be repeated"
+        "--decode", action="store_true", help="decode every picture; default: headers only"
     )
-    parser.add_argument(
-        "--pack-tokens", type=int, metavar="N", help="also the first packs of so many tokens"
-    )
-    parser.add_argument("--stats", action="store_true", help="also figures over all records")
-    parser.add_argument("--html", metavar="FILE", help="write a page with pictures instead")
+    parser.add_argument("--threads", type=int, metavar="N", help="default: all there are")
+    parser.add_argument("--bad-list", metavar="FILE", help="write the bad records to it, as JSONL")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
 
 
@@ -132,40 +126,10 @@ def _doctor(options: argparse.Namespace) -> int:
     return status
 
 
-def _inspect(options: argparse.Namespace) -> int:
-    from llava_fast.inspect.command import Inspection, Request
+def _index(options: argparse.Namespace) -> int:
+    from llava_fast.index_check.command import run
 
-    try:
-        request = Request(
-            data=options.data,
-            tokenizer=options.tokenizer,
-            model=options.model,
-            template=options.template,
-            images=options.images,
-            image_size=options.image_size,
-            image_mode=options.image_mode,
-            max_length=options.max_length,
-            count=options.n,
-            records=tuple(options.record),
-            pack_tokens=options.pack_tokens,
-            html=options.html,
-            stats=options.stats,
-        )
-    except ValueError as error:
-        print(f"error: {one_line(error)}", file=sys.stderr)
-        return USAGE
-    inspection = Inspection(request)
-    inspection.write_page()
-    if options.json:
-        print(inspection.as_json())
-    elif options.html is None:
-        from llava_fast.inspect.terminal import painter_for
-
-        # A character that the terminal's encoding lacks is no reason to stop.
-        sys.stdout.reconfigure(errors="backslashreplace")
-        for line in inspection.lines(painter_for(sys.stdout)):
-            print(line)
-    return inspection.status
+    return run(options)
 
 
 def _generate(options: argparse.Namespace) -> int:

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     import torch
@@ -170,6 +170,27 @@ def new_directory(final: Path) -> Iterator[Path]:
         publish_directory(temporary, final)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def new_file(final: Path) -> Iterator[TextIO]:
+    """A text file to write into that becomes `final` when the block ends, and vanishes if it
+    fails.
+    """
+    temporary = final.with_name(f".{final.name}.tmp-{os.getpid()}-{secrets.token_hex(4)}")
+    try:
+        file = open(temporary, "x", encoding="utf-8")
+    except OSError as error:
+        raise ValueError(f"{final}: {_cause(error)}") from None
+    try:
+        with file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, final)
+        sync(final.absolute().parent)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def publish_directory(temporary: Path, final: Path) -> None:

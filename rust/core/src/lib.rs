@@ -1,6 +1,7 @@
 //! The data path of `llava_fast`: from image bytes and conversations to batches.
 
 pub mod cache;
+pub mod check;
 pub mod conversation;
 pub mod counter;
 pub mod error;

@@ -31,7 +31,7 @@ type View<'py> = (String, Option<Arrays<'py>>, Option<BadRow>, Vec<(String, usiz
 /// Records, and everything that turns one into model input.
 #[pyclass(frozen)]
 pub struct Dataset {
-    core: Core,
+    pub(crate) core: Core,
 }
 
 #[pymethods]

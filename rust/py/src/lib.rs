@@ -3,6 +3,7 @@
 #![allow(clippy::needless_pass_by_value, reason = "pyo3 hands arguments over by value")]
 
 mod arrays;
+mod check;
 mod dataset;
 mod doctor;
 mod errors;
@@ -18,6 +19,8 @@ use pyo3::pymodule;
 mod _rust {
     use pyo3::prelude::*;
 
+    #[pymodule_export]
+    use super::check::Check;
     #[pymodule_export]
     use super::dataset::{Dataset, available_threads};
     #[pymodule_export]

@@ -52,6 +52,9 @@ pub enum ImageFault {
     /// The header asks for more pixels or a more extreme shape than the limits allow.
     #[error("image refused: {0}")]
     Refused(String),
+    /// There is no such file.
+    #[error("{0}")]
+    Missing(String),
     /// The file cannot be read.
     #[error("{0}")]
     Unreadable(String),
@@ -140,6 +143,7 @@ impl ImageFault {
             Self::Unsupported(_) => "unsupported_image",
             Self::NotAnImage(_) => "not_an_image",
             Self::Refused(_) => "refused_image",
+            Self::Missing(_) => "missing_image",
             Self::Unreadable(_) => "unreadable_image",
             Self::Panic(_) => "decoder_panic",
         }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 use std::os::unix::fs::FileExt;
 
-use super::file::{check_size, fault};
+use super::file::{check_size, fault, missing};
 use super::index::{Entry, Index};
 use super::names::clean;
 use super::{tar, zip};
@@ -43,31 +43,40 @@ impl Archive {
 
     /// The bytes of the entry `name`.
     pub(super) fn read(&self, name: &str, limits: &Limits) -> Result<Vec<u8>> {
-        self.bytes(name, limits).map_err(|error| error.in_archive(&self.label))
+        self.bytes(name, None, limits).map_err(|error| error.in_archive(&self.label))
     }
 
-    fn bytes(&self, name: &str, limits: &Limits) -> Result<Vec<u8>> {
+    /// The first bytes of the entry `name`.
+    pub(super) fn start(&self, name: &str, most: usize, limits: &Limits) -> Result<Vec<u8>> {
+        self.bytes(name, Some(most), limits).map_err(|error| error.in_archive(&self.label))
+    }
+
+    fn bytes(&self, name: &str, most: Option<usize>, limits: &Limits) -> Result<Vec<u8>> {
         let Some(name) = clean(name.as_bytes()) else {
             return Err(fault("the name leads out of the archive"));
         };
         let Some(entry) = self.index.find(&name) else {
-            return Err(fault(&self.missing(&name)));
+            return Err(missing(&self.suggestion(&name)));
         };
         if let Some(why) = entry.kind.refusal() {
             return Err(fault(&why));
         }
         check_size(entry.size, limits)?;
-        self.entry(entry, &name).map_err(|cause| fault(&cause))
+        self.entry(entry, &name, most).map_err(|cause| fault(&cause))
     }
 
-    fn entry(&self, entry: &Entry, name: &str) -> Cause<Vec<u8>> {
-        match self.format {
-            Format::Zip => zip::read(&self.file, entry, name),
-            Format::Tar => tar::read(&self.file, entry),
+    fn entry(&self, entry: &Entry, name: &str, most: Option<usize>) -> Cause<Vec<u8>> {
+        match (self.format, most) {
+            (Format::Zip, None) => zip::read(&self.file, entry, name),
+            (Format::Zip, Some(most)) => zip::start(&self.file, entry, name, most as u64),
+            (Format::Tar, most) => {
+                let most = most.map_or(u64::MAX, |most| most as u64);
+                tar::read(&self.file, entry, most)
+            }
         }
     }
 
-    fn missing(&self, name: &str) -> String {
+    fn suggestion(&self, name: &str) -> String {
         let hint = self.index.suggest(name).map(|other| format!("; did you mean `{other}`?"));
         format!("no entry of that name{}", hint.unwrap_or_default())
     }

@@ -11,13 +11,10 @@ use rustix::io::Errno;
 use crate::image::Limits;
 use crate::{Error, ImageFault, Result};
 
-/// Bytes at the start of a file by which archives are told.
-pub(super) const START: usize = 512;
-
 /// Reads a picture file, wherever it is.
 ///
 /// # Errors
-/// `Unreadable` with the cause; `Refused` for more than `limits.file_bytes`.
+/// `Missing`; `Unreadable` with the cause; `Refused` for more than `limits.file_bytes`.
 pub fn read_image(path: &Path, limits: &Limits) -> Result<Vec<u8>> {
     read_all(&open_regular(path)?, limits)
 }
@@ -71,11 +68,11 @@ pub(super) fn check_size(size: u64, limits: &Limits) -> Result<()> {
     Err(ImageFault::Refused(text).into())
 }
 
-/// The first bytes of a file, at most [`START`].
-pub(super) fn start(file: &File) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0; START];
+/// The first bytes of a file, at most `most`.
+pub(super) fn start(file: &File, most: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; most];
     let mut filled = 0;
-    while filled < START {
+    while filled < most {
         match file.read_at(&mut bytes[filled..], filled as u64)? {
             0 => break,
             count => filled += count,
@@ -85,14 +82,25 @@ pub(super) fn start(file: &File) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// The first bytes of a picture file, wherever it is; the limits are of the whole file.
+pub(super) fn picture_start(file: &File, most: usize, limits: &Limits) -> Result<Vec<u8>> {
+    let length = file.metadata().map_err(|error| unreadable(&error))?.len();
+    check_size(length, limits)?;
+    start(file, most).map_err(|error| unreadable(&error))
+}
+
 pub(super) fn unreadable(error: &io::Error) -> Error {
     match error.kind() {
-        ErrorKind::NotFound => fault("no such file"),
+        ErrorKind::NotFound => missing("no such file"),
         ErrorKind::PermissionDenied => fault("permission denied"),
         ErrorKind::IsADirectory => fault("is a directory"),
         ErrorKind::NotADirectory => fault("a parent is not a directory"),
         _ => fault(&error.to_string().to_lowercase()),
     }
+}
+
+pub(super) fn missing(cause: &str) -> Error {
+    ImageFault::Missing(cause.to_owned()).into()
 }
 
 pub(super) fn fault(cause: &str) -> Error {

@@ -28,20 +28,23 @@ impl Folder {
     /// A file of the folder; `name` is relative to it and cannot leave it by `..`, nor by a link
     /// unless links are followed.
     pub(super) fn read(&self, name: &str, limits: &Limits) -> Result<Vec<u8>> {
+        read_all(&self.open_file(name)?, limits)
+    }
+
+    /// The same file, open.
+    pub(super) fn open_file(&self, name: &str) -> Result<File> {
         let name = Path::new(name);
         let inside = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
         if !name.components().all(inside) {
             return Err(fault("leaves the image folder"));
         }
-        let file = if self.follow_links {
-            open_regular(&self.path.join(name))?
-        } else {
-            match beneath(&self.directory, name) {
-                Some(file) => regular(file)?,
-                None => self.open_slowly(name)?,
-            }
-        };
-        read_all(&file, limits)
+        if self.follow_links {
+            return open_regular(&self.path.join(name));
+        }
+        match beneath(&self.directory, name) {
+            Some(file) => regular(file),
+            None => self.open_slowly(name),
+        }
     }
 
     /// For systems that cannot resolve beneath a folder, for absolute links to places inside, and

@@ -35,6 +35,9 @@ enum Kind {
     Archive(Archive),
 }
 
+/// Bytes at the start of a file by which archives are told.
+const START: usize = 512;
+
 /// What a file begins with that is an archive, but packed as a whole.
 const PACKED: [(&[u8], &str); 4] = [
     (b"\x1f\x8b", "gzip"),
@@ -66,8 +69,8 @@ impl Images {
         }
         let file = file::open_regular(path)
             .map_err(|error| named(&format!("is no folder, zip or tar: {error}")))?;
-        let start =
-            file::start(&file).map_err(|error| named(&format!("cannot be read: {error}")))?;
+        let start = file::start(&file, START)
+            .map_err(|error| named(&format!("cannot be read: {error}")))?;
         let label = path.display().to_string();
         if start.starts_with(b"PK") {
             return Archive::zip(file, label).map(|zip| Self(Kind::Archive(zip)));
@@ -86,12 +89,26 @@ impl Images {
     /// The bytes of a picture file.
     ///
     /// # Errors
-    /// `Unreadable` with the cause; `Refused` for more than `limits.file_bytes`.
+    /// `Missing`; `Unreadable` with the cause; `Refused` for more than `limits.file_bytes`.
     pub fn read(&self, name: &str, limits: &Limits) -> Result<Vec<u8>> {
         match &self.0 {
             Kind::Anywhere => read_image(Path::new(name), limits),
             Kind::Folder(folder) => folder.read(name, limits),
             Kind::Archive(archive) => archive.read(name, limits),
+        }
+    }
+
+    /// The first bytes of a picture file, `most` or a few more; all of an entry that is packed.
+    ///
+    /// # Errors
+    /// As [`Images::read`].
+    pub fn start(&self, name: &str, most: usize, limits: &Limits) -> Result<Vec<u8>> {
+        match &self.0 {
+            Kind::Anywhere => {
+                file::picture_start(&file::open_regular(Path::new(name))?, most, limits)
+            }
+            Kind::Folder(folder) => file::picture_start(&folder.open_file(name)?, most, limits),
+            Kind::Archive(archive) => archive.start(name, most, limits),
         }
     }
 }

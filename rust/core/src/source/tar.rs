@@ -167,12 +167,12 @@ fn read_pax(bytes: &[u8], ahead: &mut Ahead, at: u64) -> Cause<()> {
     Ok(())
 }
 
-/// The bytes of an entry, whose header has to be as it was.
-pub(super) fn read(file: &File, entry: &Entry) -> Cause<Vec<u8>> {
+/// The first `most` bytes of an entry, whose header has to be as it was.
+pub(super) fn read(file: &File, entry: &Entry, most: u64) -> Cause<Vec<u8>> {
     let mut block = [0; BLOCK as usize];
     read_exact_at(file, entry.header, &mut block)?;
     if crc32fast::hash(&block) != entry.crc {
         return Err("the archive has changed since it was opened".to_owned());
     }
-    read_at(file, entry.header + BLOCK, entry.size)
+    read_at(file, entry.header + BLOCK, entry.size.min(most))
 }

@@ -41,6 +41,14 @@ pub(super) fn read(file: &File, entry: &Entry, name: &str) -> Cause<Vec<u8>> {
     Ok(bytes)
 }
 
+/// The first `most` bytes of an entry, unchecked; all of a deflated one.
+pub(super) fn start(file: &File, entry: &Entry, name: &str, most: u64) -> Cause<Vec<u8>> {
+    if entry.kind == Kind::Deflated {
+        return read(file, entry, name);
+    }
+    read_at(file, data_start(file, entry, name)?, entry.size.min(most))
+}
+
 /// Where the data begins: behind the entry's own header, which has to be there and of this name.
 fn data_start(file: &File, entry: &Entry, name: &str) -> Cause<u64> {
     let header = read_at(file, entry.header, LOCAL_LEN)?;

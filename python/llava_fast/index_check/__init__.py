@@ -1,0 +1,1 @@
+"""`llava-fast index DATA --check`: the whole of a data set looked at once, before anyone trains on it."""

@@ -1,0 +1,108 @@
+//! The pictures that records name, each looked at once.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde::Serialize;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::error::{Error, Result};
+use crate::image::{open, probe};
+use crate::loader::Dataset;
+
+/// How closely pictures are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// not at all
+    Nothing,
+    /// whether they are there and what their headers say
+    Header,
+    /// every pixel
+    Pixels,
+}
+
+/// Bytes that hold the header of nearly every picture file.
+const START: usize = 16 << 10;
+
+impl Look {
+    /// By the name that Python uses.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] for another name.
+    pub fn find(name: &str) -> Result<Self> {
+        match name {
+            "nothing" => Ok(Self::Nothing),
+            "header" => Ok(Self::Header),
+            "pixels" => Ok(Self::Pixels),
+            _ => Err(Error::Argument(format!(
+                "look: got `{name}`, expected `nothing`, `header` or `pixels`"
+            ))),
+        }
+    }
+
+    /// Width and height of a picture that is as good as this look can tell.
+    fn at(self, path: &str, dataset: &Dataset) -> Result<Size> {
+        let (images, options) = (&dataset.images, &dataset.image.decode);
+        if self != Self::Pixels {
+            let start = images.start(path, START, &options.limits)?;
+            if let Ok(size) = probe(&start, options) {
+                return Ok(size);
+            }
+        }
+        let file = images.read(path, &options.limits)?;
+        if self == Self::Pixels {
+            open(&file, options)?;
+        }
+        probe(&file, options)
+    }
+}
+
+/// Width and height in pixels.
+type Size = (usize, usize);
+
+/// What was found of a picture that a record names.
+pub struct Found {
+    hash: u64,
+    /// its size, or why it cannot be used
+    pub size: Result<Size>,
+}
+
+/// What is known of the pictures so far.
+#[derive(Debug, Default, Serialize)]
+pub struct Pictures {
+    /// places in records that can be read
+    referenced: usize,
+    /// different pictures among those that were looked at
+    different: usize,
+    /// different pictures that cannot be used, by reason code
+    faults: BTreeMap<&'static str, usize>,
+    /// by hash of the path; a bad one has no size
+    #[serde(skip)]
+    seen: HashMap<u64, Option<Size>>,
+}
+
+impl Pictures {
+    /// Looks at a picture that is not known to be good.
+    pub fn find(&self, path: &str, look: Look, dataset: &Dataset) -> Found {
+        let hash = xxh3_64(path.as_bytes());
+        let size = match self.seen.get(&hash) {
+            Some(&Some(size)) => Ok(size),
+            _ => look.at(path, dataset).map_err(|error| error.in_image(path)),
+        };
+        Found { hash, size }
+    }
+
+    /// Counts the pictures of a record, `found` of them looked at.
+    pub fn add(&mut self, referenced: usize, found: &[Found]) {
+        self.referenced += referenced;
+        for picture in found {
+            let size = picture.size.as_ref();
+            if self.seen.insert(picture.hash, size.ok().copied()).is_none() {
+                self.different += 1;
+                if let Err(error) = size {
+                    *self.faults.entry(error.code()).or_default() += 1;
+                }
+            }
+        }
+    }
+}
