@@ -43,7 +43,10 @@ class Progress:
         self._stream.flush()
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         if self._width:
             self._stream.write("\r" + " " * self._width + "\r")
