@@ -30,9 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     options = _parser().parse_args(words)
     try:
-        sys.exit(
-            {"generate": _generate, "doctor": _doctor, "index": _index}[options.command](options)
-        )
+        commands = {"generate": _generate, "doctor": _doctor, "index": _index}
+        sys.exit(commands[options.command](options))
     except BrokenPipeError:
         # Whoever read the answer has left; Python must not try to flush it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

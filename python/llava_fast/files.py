@@ -175,20 +175,19 @@ def new_directory(final: Path) -> Iterator[Path]:
 @contextmanager
 def new_file(final: Path) -> Iterator[TextIO]:
     """A text file to write into that becomes `final` when the block ends, and vanishes if it
-    fails.
+    fails. ValueError before anything is written where `final` cannot be a file.
     """
-    temporary = final.with_name(f".{final.name}.tmp-{os.getpid()}-{secrets.token_hex(4)}")
+    folder = final.absolute().parent
+    if final.is_dir() or not folder.is_dir():
+        raise ValueError(f"{final}: {'is a directory' if final.is_dir() else 'no such directory'}")
+    temporary = folder / f".{final.name}.tmp-{os.getpid()}-{secrets.token_hex(4)}"
     try:
-        file = open(temporary, "x", encoding="utf-8")
-    except OSError as error:
-        raise ValueError(f"{final}: {_cause(error)}") from None
-    try:
-        with file:
+        with open(temporary, "x", encoding="utf-8") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, final)
-        sync(final.absolute().parent)
+        sync(folder)
     finally:
         temporary.unlink(missing_ok=True)
 

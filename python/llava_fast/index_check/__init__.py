@@ -1,1 +1,1 @@
-"""`llava-fast index DATA --check`: the whole of a data set looked at once, before anyone trains on it."""
+"""`llava-fast index DATA --check`: all of a data set looked at once, before anyone trains on it."""
