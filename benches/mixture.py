@@ -1,9 +1,9 @@
 """A file of conversations as large as LLaVA's 665k mixture, written in seconds.
 
-Per record 12 messages and 1.62 thousand characters in the mean, a few very long ones, one in
-sixteen without a picture, pictures in folders of their sources. Each record is put together at
-random from a pool of rounds. Words fall like Zipf's law over tens of thousands of forms, so that a
-cache of words meets new ones all the time, as in real text.
+Per record 12 messages, and 1.6 thousand characters in the template "v1", in the mean; a few are
+very long, one in sixteen has no picture. Each is put together at random from a pool of rounds.
+Words fall like Zipf's law over tens of thousands of forms, so that a cache of words meets new ones
+all the time, as in real text.
 """
 
 import json
@@ -20,11 +20,12 @@ FORMS = 60_000
 MOST_ROUNDS = 11
 # Shares of LLaVA's mixture.
 FOLDERS = (
-    ("coco/train2017",) * 9 + ("vg/VG_100K",) * 3 + ("ocr_vqa/images",) * 2 + ("gqa/images",) * 2
+    *["coco/train2017"] * 9,
+    *["vg/VG_100K"] * 3,
+    *["ocr_vqa/images"] * 2,
+    *["gqa/images"] * 2,
 )
-SYLLABLES = (
-    "an ber co den el fi gra hol in jo ki lan mer no or pa que ri sta tor ul ven wa xi yo zu"
-)
+SYLLABLES = "an ber co den el fi gra hol in jo ki lan mer no or pa que ri sta tor ul ven wa xi zu"
 
 
 def write(path: Path, count: int = RECORDS, seed: int = 665) -> Path:

@@ -56,6 +56,7 @@ class Request:
             integer("threads", self.threads, 1, 1024)
         if self.decode and self.images is None:
             raise ValueError("--decode needs --images: there is no picture to look at")
+        _ = self.image  # refuses an unknown mode, which is a wrong call too
 
     @property
     def image(self) -> ImageConfig:
