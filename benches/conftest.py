@@ -17,8 +17,9 @@ from llava_fast import _rust
 Compare = Callable[..., results.Entry]
 Apart = Callable[..., results.Entry]
 Gallery = Callable[[str], str]
+Limited = Callable[..., results.Limited]
 
-ENTRIES: dict[str, list[results.Entry | results.Missing]] = defaultdict(list)
+ENTRIES: dict[str, list[results.Row]] = defaultdict(list)
 NOTES: list[str] = []
 # Pictures of a set: small ones, large ones, with --quick.
 COUNTS = (24, 6, 2)
@@ -76,6 +77,19 @@ def compare(request: pytest.FixtureRequest) -> Compare:
         return entry
 
     return run
+
+
+@pytest.fixture
+def limited(request: pytest.FixtureRequest) -> Limited:
+    """`limited(case, seconds=, megabytes=)`: a run that has limits instead of a peer."""
+    bench = request.path.stem.removeprefix("bench_")
+
+    def note(case: str, *, seconds: float, megabytes: float) -> results.Limited:
+        row = results.Limited(bench, case, seconds, megabytes, *goals.LIMITS[bench])
+        ENTRIES[bench].append(row)
+        return row
+
+    return note
 
 
 @pytest.fixture(scope="session")

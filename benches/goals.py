@@ -14,6 +14,8 @@ GOALS: dict[tuple[str, str, str | None], tuple[float, float]] = {
     ("preprocess", "uncached", None): (8.0, 15.0),
     ("decode", "simplejpeg", None): (1.15, 1.35),
 }
+# Benches without a peer: wall seconds and megabytes at most.
+LIMITS = {"index": (60.0, 500.0)}
 # Kinds of files whose goals differ.
 PROGRESSIVE = (1.0, 1.2)
 # Against ours with the best path, and of plain Rust against Pillow.

@@ -4,13 +4,12 @@ import statistics
 from collections.abc import Iterable, Sequence
 
 from benches import results
-from benches.results import Entry, Missing
+from benches.results import Entry, Missing, Row
 
 README = results.ROOT / "README.md"
 BEGIN, END = "<!-- benches -->\n", "<!-- /benches -->\n"
 BAR = 40
 
-Row = Entry | Missing
 Setting = dict[str, str | int]
 
 ONE_CORE: Setting = {"heap": "default"}
@@ -59,6 +58,8 @@ def table() -> str:
         _matrix(processor, PROCESSOR, errors=True),
         "Lists, threads, processor paths, batches and text",
         _list([*_special(preprocess), *_special(decode), *_read("loader"), *_read("tokenize")]),
+        "A check of a whole data set",
+        "\n".join(f"{row.case}: {results.limits_text(row)}" for row in _read("index")),
         _conditions(preprocess),
     ]
     return "\n\n".join(parts) + "\n"

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benches" / "results"
@@ -115,13 +116,40 @@ class Missing:
     missing: str
 
 
-def read(path: Path) -> list[Entry | Missing]:
+@dataclass(frozen=True)
+class Limited:
+    """One run that has limits instead of a peer.
+
+    seconds: wall time. megabytes: highest resident size of its process. most_*: the limits.
+    """
+
+    bench: str
+    case: str
+    seconds: float
+    megabytes: float
+    most_seconds: float
+    most_megabytes: float
+    machine: str = field(default_factory=machine)
+    versions: dict[str, str] = field(default_factory=versions)
+    commit: str = field(default_factory=commit)
+
+
+Row = Entry | Missing | Limited
+
+
+def read(path: Path) -> list[Row]:
     """The rows of a file that `write` wrote."""
-    rows = json.loads(path.read_text(encoding="utf-8"))
-    return [Missing(**row) if "missing" in row else Entry(**row) for row in rows]
+    return [row_of(row) for row in json.loads(path.read_text(encoding="utf-8"))]
 
 
-def write(folder: Path, bench: str, entries: Iterable[Entry | Missing]) -> Path:
+def row_of(fields: dict[str, Any]) -> Row:
+    """A row from its JSON object; each kind has a field of its own."""
+    if "missing" in fields:
+        return Missing(**fields)
+    return Limited(**fields) if "most_seconds" in fields else Entry(**fields)
+
+
+def write(folder: Path, bench: str, entries: Iterable[Row]) -> Path:
     """Publish the entries of one bench as `<folder>/<bench>.json`."""
     path = folder / f"{bench}.json"
     write_json(path, [asdict(entry) for entry in entries])
@@ -158,7 +186,7 @@ HEAD = (
 )
 
 
-def table(entries: Iterable[Entry | Missing]) -> str:
+def table(entries: Iterable[Row]) -> str:
     """The entries as one aligned text table."""
     rows = [HEAD, *(_row(entry) for entry in entries)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
@@ -168,9 +196,10 @@ def table(entries: Iterable[Entry | Missing]) -> str:
     )
 
 
-def _row(entry: Entry | Missing) -> tuple[str, ...]:
-    if isinstance(entry, Missing):
-        return (entry.bench, entry.case, f"missing: {entry.missing}", *[""] * (len(HEAD) - 3))
+def _row(entry: Row) -> tuple[str, ...]:
+    if not isinstance(entry, Entry):
+        shown = f"missing: {entry.missing}" if isinstance(entry, Missing) else limits_text(entry)
+        return (entry.bench, entry.case, shown, *[""] * (len(HEAD) - 3))
     return (
         entry.bench,
         entry.case,
@@ -193,6 +222,15 @@ def error_text(entry: Entry) -> str:
     if entry.error and entry.error[0] < 0.001:
         return "last bits"
     return f"{entry.error[0]:.3g} / {entry.error[1]:.2g}" if entry.error else "not exact"
+
+
+def limits_text(row: Limited) -> str:
+    """Time and memory, the limits, and whether they are kept."""
+    kept = row.seconds <= row.most_seconds and row.megabytes <= row.most_megabytes
+    return (
+        f"{row.seconds:.1f} s, {row.megabytes:.0f} MB; at most {row.most_seconds:g} s, "
+        f"{row.most_megabytes:g} MB: {'met' if kept else 'MISSED'}"
+    )
 
 
 def goal_text(entry: Entry) -> str:

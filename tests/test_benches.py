@@ -3,13 +3,13 @@
 import json
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benches import goals, pictures, readme_table, results, timing
+from benches import goals, mixture, pictures, readme_table, results, timing
 from benches.gates import EXACT, Bound, GateError, against_reference, identical, within_grey_levels
 from llava_fast.config import CLIP_STD
 
@@ -130,8 +130,8 @@ def test_committed_results_follow_the_schema():
         stored = json.loads(path.read_text())
         rows = stored if isinstance(stored, list) else stored["results"]
         for row in rows:
-            if "missing" in row:
-                assert asdict(results.Missing(**row)) == row
+            if "missing" in row or "most_seconds" in row:
+                assert asdict(results.row_of(row)) == row
                 continue
             assert row.items() <= json.loads(json.dumps(asdict(results.Entry(**row)))).items()
             assert row["spread"][0] <= row["ratio"] <= row["spread"][1]
@@ -165,6 +165,15 @@ def test_a_missing_peer_has_a_row_in_the_json_and_in_every_table(tmp_path: Path)
     assert "missing: x: not here" in results.table(rows)
     assert "| Library X | missing |" in readme_table._matrix(rows, readme_table.PREPROCESS)
     assert "missing: x: not here" in readme_table._list([gone])
+
+
+def test_a_run_with_limits_says_whether_they_are_kept(tmp_path: Path):
+    kept = results.Limited("index", "--check", 30.0, 200.0, 60.0, 500.0)
+    rows = results.read(results.write(tmp_path, "index", [entry(setting={}), kept]))
+    assert rows[1] == kept
+    assert "30.0 s, 200 MB; at most 60 s, 500 MB: met" in results.table(rows)
+    for change in ({"seconds": 61.0}, {"megabytes": 501.0}):
+        assert results.limits_text(replace(kept, **change)).endswith("MISSED")
 
 
 @pytest.mark.parametrize(
@@ -236,6 +245,20 @@ def test_made_pictures_are_like_cocos_and_the_same_every_time():
     *_, pixels, _, size, _, _, _ = pictures.describe(files).replace(",", "").split()
     assert 0.24 <= float(pixels) <= 0.34
     assert 0.4 <= float(size) <= 0.6
+
+
+def test_made_mixtures_have_the_shape_of_llavas(tmp_path: Path):
+    made = json.loads(mixture.write(tmp_path / "a.json", 2_000).read_text())
+    lengths = [len(record["conversations"]) for record in made]
+    text = [sum(len(turn["value"]) for turn in record["conversations"]) for record in made]
+    # What "v1" writes around it: the system text, and two names in each round.
+    prompts = np.array(text) + 166 + 10.5 * np.array(lengths)
+    assert np.mean(lengths) == pytest.approx(12, rel=0.05)
+    assert np.mean(prompts) == pytest.approx(1620, rel=0.1)
+    assert sum("image" in record for record in made) == 2_000 * 15 // 16
+    assert len({record["id"] for record in made}) == 2_000
+    again = mixture.write(tmp_path / "b.json", 2_000).read_text()
+    assert again == (tmp_path / "a.json").read_text()
 
 
 def test_photographs_are_found_in_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
