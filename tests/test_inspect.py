@@ -377,7 +377,7 @@ def test_a_hole_in_a_pack_is_called_so(run, tmp_path):
 
 def test_figures_of_all_records(run, folder, tmp_path):
     records = json.loads((folder / "train.json").read_text())
-    del records[0]["conversations"][1]
+    del records[0]["conversations"][1:]
     tiny_data.save(tmp_path, records)
     code, out, _ = run(*words(tmp_path), "--stats", "--json")
     stats = json.loads(out)["stats"]
