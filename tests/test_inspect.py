@@ -342,6 +342,20 @@ def test_records_are_found_by_number_and_by_id(run, tmp_path):
     assert err == "error: record: got `r9`, expected 0..4 or an id\n"
 
 
+def test_rounds_that_are_cut_are_noted(run, tmp_path):
+    records = tiny_data.write(tmp_path, 12)
+    number = max(range(12), key=lambda one: len(records[one]["conversations"]))
+    rounds = len(records[number]["conversations"]) // 2
+    shorter = records[number] | {"conversations": records[number]["conversations"][:2]}
+    room = len(encode(shorter, tiny_data.tokenizer(), "v1_short", 4).input_ids)
+    options = (*words(tmp_path), "--record", number, "--max-length", room)
+    _, out, _ = run(*options)
+    assert rounds == 3
+    assert "  note: 2 rounds do not fit into max_length: left out\n" in out
+    [found] = json.loads(run(*options, "--json")[1])["records"]
+    assert (found["cut_rounds"], found["tokens"]) == (2, room)
+
+
 def test_packs_are_the_loaders(run, folder):
     options = {"max_length": 500, "on_bad_sample": "skip"}
     loader = DataLoader(tiny_data.dataset(folder, **options), pack_tokens=160)

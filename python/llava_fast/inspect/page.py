@@ -18,6 +18,7 @@ from llava_fast.inspect.terminal import (
     BARE,
     LEGEND,
     as_written,
+    notes,
     picture_line,
     shown_text,
     summary,
@@ -100,8 +101,8 @@ def _record(record: Record, pieces: Pieces, few: bool) -> Iterator[str]:
     if record.fault is not None:
         code, message = record.fault
         yield f'<p class="fault"><b>! {_safe(code)}</b> {_safe(message)}</p>'
-    for repair in record.repairs:
-        yield f'<p class="repair"><b>repaired</b> {_safe(repair)}</p>'
+    for note in notes(record):
+        yield f'<p class="note"><b>note</b> {escape(note)}</p>'
     for picture in record.pictures:
         yield _figure(picture, _LARGE if few else _SMALL)
     if not record.segments:

@@ -88,7 +88,7 @@ class Source:
 
         The pictures are decoded in any case, since a damaged one is a fault of the record.
         """
-        text, sample, bad, paths = self._core.view(number)
+        text, sample, bad, cut_rounds, paths = self._core.view(number)
         name = _id(text, number)
         if sample is None:
             assert bad is not None
@@ -101,8 +101,10 @@ class Source:
             for (path, tokens), start, values in zip(paths, starts, squares, strict=True)
         ]
         fault = Fault(*worse[0][1:]) if worse else None
-        parts = placed(segments, ids, labels, self.tokenizer)
-        return Record(number, name, text, ids, labels, parts, shown, fault=fault)
+        parts = [Segment(*segment) for segment in segments]
+        return Record(
+            number, name, text, ids, labels, parts, shown, cut_rounds=cut_rounds, fault=fault
+        )
 
     def _picture(
         self, path: str, start: int, tokens: int, values: np.ndarray | None, pixels: bool

@@ -27,7 +27,7 @@ _STYLES = {
     "stop": "33",
     "image": "34",
     "fault": "31",
-    "repair": "33",
+    "note": "33",
 }
 _INDENT = 22
 _LEAST_WIDTH = 40
@@ -77,8 +77,8 @@ def record_lines(record: Record, pieces: Pieces, painter: Painter) -> Iterator[s
     if record.fault is not None:
         text = f"{record.fault.code}: {escaped(record.fault.message)}"
         yield from block(painter, "  fault: ", text, style="fault")
-    for repair in record.repairs:
-        yield from block(painter, "  repaired: ", escaped(repair), style="repair")
+    for note in notes(record):
+        yield from block(painter, "  note: ", note, style="note")
     for place, picture in enumerate(record.pictures):
         yield from block(painter, f"  picture {place}: ", picture_line(picture), style="image")
     if not record.segments:
@@ -99,6 +99,18 @@ def summary(record: Record) -> str:
     if pictures:
         text += f", {pictures} picture{'s' if pictures > 1 else ''}"
     return text
+
+
+def notes(record: Record) -> list[str]:
+    """What the sample leaves out of the record."""
+    if not record.cut_rounds:
+        return []
+    many = "the last round does" if record.cut_rounds == 1 else f"{record.cut_rounds} rounds do"
+    return [f"{many} not fit into max_length: left out"]
+
+
+def _place(start: int, stop: int) -> str:
+    return str(start) if stop - start == 1 else f"[{start}..{stop})"
 
 
 def picture_line(picture: Picture) -> str:

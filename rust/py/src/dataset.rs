@@ -25,8 +25,9 @@ type BadRow = (usize, &'static str, String);
 /// (tokens by record, pictures, bad records, records by what was put right in them)
 type Survey<'py> = (Bound<'py, PyArray1<i32>>, usize, Vec<BadRow>, BTreeMap<&'static str, usize>);
 
-/// (the record as it is written, its ids or why it has none, (path, tokens) of its pictures)
-type View<'py> = (String, Option<Arrays<'py>>, Option<BadRow>, Vec<(String, usize)>);
+/// (the record as it is written, its sample or why it has none, rounds that did not fit, (path,
+/// tokens) of its pictures)
+type View<'py> = (String, Option<Arrays<'py>>, Option<BadRow>, usize, Vec<(String, usize)>);
 
 /// Records, and everything that turns one into model input.
 #[pyclass(frozen)]
@@ -106,14 +107,15 @@ impl Dataset {
         Ok((to_dict(py, batch, layout, &self.core.image, self.core.tokenizer.pad())?, bad))
     }
 
-    /// One record as it is written, its sample or the reason why there is none, its pictures.
+    /// All there is to show of a record, good or bad.
     fn view<'py>(&self, py: Python<'py>, index: usize) -> PyResult<View<'py>> {
         let view = py.detach(|| self.core.view(index)).map_err(to_python)?;
+        let cut_rounds = view.sample.as_ref().map_or(0, |sample| sample.cut_rounds);
         let (sample, bad) = match view.sample {
             Ok(sample) => (Some(arrays(py, sample, &self.core.tokenizer)), None),
             Err(error) => (None, Some(row((index, error)))),
         };
-        Ok((view.json, sample, bad, view.pictures))
+        Ok((view.json, sample, bad, cut_rounds, view.pictures))
     }
 
     /// The bytes of a picture file, from where batches take it.
