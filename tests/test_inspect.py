@@ -332,11 +332,11 @@ def test_a_bad_record_is_shown_with_its_fault(run, tmp_path):
 
 def test_records_are_found_by_number_and_by_id(run, tmp_path):
     records = tiny_data.write(tmp_path, 5)
-    records[4]["id"], records[3]["id"] = "0002", 77
+    records[4]["id"], records[3]["id"], records[0]["id"] = "0002", 77, "\u00e9"
     tiny_data.save(tmp_path, records)
-    asked = [word for name in ("2", "r1", "0002", "77") for word in ("--record", name)]
+    asked = [word for name in ("2", "r1", "0002", "77", "\u00e9") for word in ("--record", name)]
     found = json.loads(run(*words(tmp_path), *asked, "--json")[1])["records"]
-    assert [one["record"] for one in found] == [2, 1, 4, 3]
+    assert [one["record"] for one in found] == [2, 1, 4, 3, 0]
     code, out, err = run(*words(tmp_path), "--record", "r9")
     assert (code, out) == (1, "")
     assert err == "error: record: got `r9`, expected 0..4 or an id\n"
@@ -366,9 +366,12 @@ def test_packs_are_the_loaders(run, folder):
     loader.set_epoch(0)
     native.set_epoch(0)
     for pack, batch, ours in zip(packs, loader, native, strict=True):
-        borders = batch["cu_seq_lens_q"].tolist()
+        borders, spans = batch["cu_seq_lens_q"].tolist(), pack["documents"]
         assert [one["start"] for one in pack["documents"]] == borders[:-1]
         assert [one["stop"] for one in pack["documents"]] == borders[1:]
+        positions = batch["position_ids"][0]
+        ends = [[int(positions[one["start"]]), int(positions[one["stop"] - 1])] for one in spans]
+        assert [one["positions"] for one in pack["documents"]] == ends
         assert [one["record"] for one in pack["documents"]] == ours["records"].tolist()
         restarts = (batch["position_ids"][0] == 0).nonzero().flatten().tolist()
         assert pack["position_restarts"] == restarts == borders[:-1]
@@ -448,10 +451,10 @@ def test_a_template_of_ones_own_is_a_file(run, folder, tmp_path):
 @pytest.mark.parametrize(
     ("more", "code", "message"),
     [
-        (["-n", "0"], 2, "count: got 0, expected at least 1"),
-        (["--pack-tokens", "-3"], 2, "pack-tokens: got -3"),
+        (["-n", "0"], 2, "-n: got 0, expected 1.."),
+        (["--pack-tokens", "-3"], 2, "--pack-tokens: got -3"),
         (["--template", "v9"], 1, "template: got `v9`"),
-        (["--image-mode", "zoom"], 1, "mode: got"),
+        (["--image-mode", "zoom"], 2, "mode: got"),
         (["--images", "absent"], 1, "absent"),
         (["--html", "absent/out.html"], 1, "absent"),
     ],

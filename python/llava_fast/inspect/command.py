@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from llava_fast.checks import LARGEST_COUNT, integer
 from llava_fast.config import ImageConfig
 from llava_fast.files import read_json, replace_file
 from llava_fast.inspect import stats as figures
@@ -46,10 +47,17 @@ class Request:
         """Refuse what cannot be shown."""
         if self.tokenizer is None and self.model is None:
             raise ValueError("expected --tokenizer or --model")
-        for name in ("count", "max_length", "pack_tokens"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name.replace('_', '-')}: got {value}, expected at least 1")
+        integer("-n", self.count, 1, LARGEST_COUNT)
+        integer("--max-length", self.max_length, 1, LARGEST_COUNT)
+        if self.pack_tokens is not None:
+            integer("--pack-tokens", self.pack_tokens, 1, LARGEST_COUNT)
+        ImageConfig(**self.given_image)
+
+    @property
+    def given_image(self) -> dict[str, Any]:
+        """The fields of an `ImageConfig` that are given."""
+        fields = {"size": self.image_size, "mode": self.image_mode}
+        return {name: value for name, value in fields.items() if value is not None}
 
 
 class Inspection:
@@ -75,7 +83,7 @@ class Inspection:
         self.packs, self._steps = (
             source.packs(request.pack_tokens, request.count) if request.pack_tokens else ([], 0)
         )
-        self.stats = figures.measured(source) if request.stats else None
+        self.report = source.report(sys.stderr) if request.stats else None
 
     @property
     def status(self) -> int:
@@ -141,13 +149,11 @@ class Inspection:
 
 def _image(request: Request) -> ImageConfig:
     """Of the model directory, else the defaults; what the request says wins."""
-    said = {"size": request.image_size, "mode": request.image_mode}
-    said = {name: value for name, value in said.items() if value is not None}
     if request.model is None:
-        return ImageConfig(**said)
+        return ImageConfig(**request.given_image)
     from llava_fast.images import ImageProcessor
 
-    return ImageProcessor.from_pretrained(request.model, **said).config
+    return ImageProcessor.from_pretrained(request.model, **request.given_image).config
 
 
 def _template(request: Request) -> Template:

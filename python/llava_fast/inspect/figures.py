@@ -39,10 +39,10 @@ def _box(document: Document, scale: float) -> str:
 
 
 def _row(document: Document) -> str:
-    length = document.stop - document.start
+    first, last = document.positions
     return (
         f"<tr><td>[{document.start}..{document.stop})</td><td>{document.record}</td>"
-        f"<td><code>{escape(escaped(document.id))}</code></td><td>0..{length - 1}</td>"
+        f"<td><code>{escape(escaped(document.id))}</code></td><td>{first}..{last}</td>"
         f"<td>{document.supervised}</td><td>{escape(document.fault)}</td></tr>"
     )
 

@@ -5,15 +5,17 @@ they are asked for; only packs and statistics need all of them.
 """
 
 import json
-from functools import cached_property
 from os import PathLike, fspath
-from typing import NamedTuple
+from typing import TextIO
 
 import numpy as np
 
 from llava_fast import _rust
 from llava_fast.config import ImageConfig
 from llava_fast.errors import DataError
+from llava_fast.index_check.command import slices
+from llava_fast.index_check.progress import Progress
+from llava_fast.index_check.report import Report
 from llava_fast.inspect.pictures import described, header, reduced, restored
 from llava_fast.inspect.segments import placed
 from llava_fast.inspect.views import Document, Fault, Pack, Picture, Record
@@ -78,8 +80,9 @@ class Source:
         if word.isascii() and word.isdigit() and str(int(word)) == word and int(word) < len(self):
             return int(word)
         for number in range(len(self)):
-            text = self._core.view(number)[0]
-            if word in text and _id(text, number) == word:
+            text = self._core.json(number)
+            # Looking is quicker than parsing; a backslash may hide what is looked for.
+            if (word in text or "\\" in text) and _id(text, number) == word:
                 return number
         raise ValueError(f"record: got `{word}`, expected 0..{len(self) - 1} or an id")
 
@@ -88,8 +91,9 @@ class Source:
 
         The pictures are decoded in any case, since a damaged one is a fault of the record.
         """
-        text, sample, bad, cut_rounds, paths = self._core.view(number)
+        text = self._core.json(number)
         name = _id(text, number)
+        sample, bad, cut_rounds, paths = self._core.view(number)
         if sample is None:
             assert bad is not None
             return Record(number, name, text, _NOTHING, _NOTHING, [], fault=Fault(*bad[1:]))
@@ -122,25 +126,28 @@ class Source:
         became = described(self.image, 0 if squares is None else len(squares))
         return Picture(path, start, tokens, file, became, squares if pixels else None, original)
 
-    def sizes(self, number: int) -> Sizes | str:
-        """The figures of a record, or the reason code of a bad one."""
-        _, sample, bad, pictures = self._core.view(number)
-        if sample is None:
-            assert bad is not None
-            return bad[1]
-        ids, labels, _, _ = sample
-        slots = sum(tokens for _, tokens in pictures)
-        return Sizes(len(ids), len(ids) - slots, int((labels >= 0).sum()), len(pictures))
-
-    @cached_property
-    def survey(self) -> tuple[np.ndarray, int, list[tuple[int, str, str]]]:
-        """(records,) int32 tokens of each record, 0 for a bad one; pictures; the bad ones."""
-        return self._core.survey(True, _rust.available_threads())
+    def report(self, progress: TextIO) -> Report:
+        """Every record looked at, as `llava-fast index --check` does, with the headers of pictures
+        where a place for them is named; `progress` is told how far that is."""
+        check = _rust.Check(self._core, self._look)
+        with Progress(len(self), progress) as said:
+            for start, stop in slices(len(self)):
+                check.advance(start, stop, _rust.available_threads())
+                said.at(stop)
+        settings = {
+            "data": self.name,
+            "template": self.template_name,
+            "max_length": self.max_length,
+            "image_mode": self.image.mode,
+            "image_size": self.image.size,
+            "pictures_looked_at": self._look,
+        }
+        return Report(settings | json.loads(check.report()))
 
     def packs(self, tokens: int, count: int) -> tuple[list[Pack], int]:
         """The first packs of the first epoch of `DataLoader(pack_tokens=tokens)`, and how many
         packs that epoch has."""
-        lengths = self.survey[0]
+        lengths, _, _ = self._core.survey(True, _rust.available_threads())
         if not lengths.any():
             raise DataError(f"`{self.name}`: none of the {len(self)} records is usable")
         stream = _rust.Stream(
@@ -161,19 +168,20 @@ class Source:
         batch, bad = self._core.batch(records, "packed", True, _rust.available_threads())
         faults = {record: code for record, code, _ in bad}
         borders = batch["cu_seq_lens_q"].tolist()
-        learned = batch["labels"][0] >= 0
+        learned, positions = batch["labels"][0] >= 0, batch["position_ids"][0].tolist()
         documents = [
             Document(
                 record=record,
-                id=_id(self._core.view(record)[0], record),
+                id=_id(self._core.json(record), record),
                 start=start,
                 stop=stop,
+                positions=(positions[start], positions[stop - 1]),
                 supervised=int(learned[start:stop].sum()),
                 fault=faults.get(record, ""),
             )
             for record, start, stop in zip(records, borders[:-1], borders[1:], strict=True)
         ]
-        restarts = np.flatnonzero(batch["position_ids"][0] == 0).tolist()
+        restarts = [place for place, position in enumerate(positions) if position == 0]
         return Pack(step, room, documents, restarts)
 
 

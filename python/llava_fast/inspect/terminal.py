@@ -198,9 +198,10 @@ def pack_lines(pack: Pack, painter: Painter) -> Iterator[str]:
     yield "  " + _bar(pack, painter.width - 4)
     for document in pack.documents:
         head = f"  [{document.start}..{document.stop})".ljust(_INDENT)
+        first, last = document.positions
         text = (
             f"record {document.record}  `{escaped(document.id)}`  "
-            f"positions 0..{document.stop - document.start - 1}, {document.supervised} learned"
+            f"positions {first}..{last}, {document.supervised} learned"
         )
         if document.fault:
             text += f"  hole: {document.fault}"

@@ -187,7 +187,7 @@ def _picture_json(picture: Picture) -> dict[str, Any]:
 
 
 class Document(NamedTuple):
-    """A record inside a pack: its tokens [start, stop), where positions begin at 0 again.
+    """A record inside a pack: its tokens [start, stop), the first and the last of their positions.
 
     fault: reason code of a record whose place is a hole of pad tokens, empty for the others.
     """
@@ -196,13 +196,14 @@ class Document(NamedTuple):
     id: str
     start: int
     stop: int
+    positions: tuple[int, int]
     supervised: int
     fault: str
 
 
 @dataclass(frozen=True)
 class Pack:
-    """One batch of the loader. room: tokens it may hold."""
+    """One batch of the loader. room: tokens it may hold. restarts: where positions begin anew."""
 
     step: int
     room: int

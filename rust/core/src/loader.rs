@@ -165,7 +165,7 @@ impl Dataset {
     /// # Errors
     /// An index that is not below the number of records, or no memory for the pictures.
     pub fn batch(&self, indices: &[u32], output: Output, threads: usize) -> Result<Batch> {
-        self.check_indices(indices)?;
+        indices.iter().try_for_each(|&index| self.check_index(index as usize))?;
         let numbers = indices.iter().map(|&index| index as usize).collect();
         let encoded = parallel::map(numbers, threads, |index| self.encode(index));
         let (mut documents, mut bad, mut wanted) = (Vec::new(), Vec::new(), Vec::new());
@@ -195,14 +195,12 @@ impl Dataset {
         Ok(batch)
     }
 
-    fn check_indices(&self, indices: &[u32]) -> Result<()> {
+    fn check_index(&self, index: usize) -> Result<()> {
         let records = self.records.len();
-        match indices.iter().find(|&&index| index as usize >= records) {
-            None => Ok(()),
-            Some(index) => {
-                Err(Error::Argument(format!("record {index}: there are {records} records")))
-            }
+        if index < records {
+            return Ok(());
         }
+        Err(Error::Argument(format!("record {index}: there are {records} records")))
     }
 
     fn hole(&self, record: i64, length: usize) -> Document {

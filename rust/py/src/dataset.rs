@@ -25,9 +25,8 @@ type BadRow = (usize, &'static str, String);
 /// (tokens by record, pictures, bad records, records by what was put right in them)
 type Survey<'py> = (Bound<'py, PyArray1<i32>>, usize, Vec<BadRow>, BTreeMap<&'static str, usize>);
 
-/// (the record as it is written, its sample or why it has none, rounds that did not fit, (path,
-/// tokens) of its pictures)
-type View<'py> = (String, Option<Arrays<'py>>, Option<BadRow>, usize, Vec<(String, usize)>);
+/// (sample or why there is none, rounds that did not fit, (path, tokens) of the pictures)
+type View<'py> = (Option<Arrays<'py>>, Option<BadRow>, usize, Vec<(String, usize)>);
 
 /// Records, and everything that turns one into model input.
 #[pyclass(frozen)]
@@ -107,7 +106,12 @@ impl Dataset {
         Ok((to_dict(py, batch, layout, &self.core.image, self.core.tokenizer.pad())?, bad))
     }
 
-    /// All there is to show of a record, good or bad.
+    /// A record as it is written, good or bad.
+    fn json(&self, index: usize) -> PyResult<&str> {
+        self.core.json(index).map_err(to_python)
+    }
+
+    /// What becomes of a record, good or bad.
     fn view<'py>(&self, py: Python<'py>, index: usize) -> PyResult<View<'py>> {
         let view = py.detach(|| self.core.view(index)).map_err(to_python)?;
         let cut_rounds = view.sample.as_ref().map_or(0, |sample| sample.cut_rounds);
@@ -115,7 +119,7 @@ impl Dataset {
             Ok(sample) => (Some(arrays(py, sample, &self.core.tokenizer)), None),
             Err(error) => (None, Some(row((index, error)))),
         };
-        Ok((view.json, sample, bad, cut_rounds, view.pictures))
+        Ok((sample, bad, cut_rounds, view.pictures))
     }
 
     /// The bytes of a picture file, from where batches take it.

@@ -2,12 +2,10 @@
 
 use super::Dataset;
 use crate::conversation::Sample;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// What becomes of a record. Its pictures are not decoded.
 pub struct View {
-    /// the record as it is written, good or bad
-    pub json: String,
     /// ids and labels, or why there are none
     pub sample: Result<Sample>,
     /// (path, tokens) of the pictures that are kept
@@ -20,17 +18,22 @@ impl Dataset {
     /// # Errors
     /// An index that is not below the number of records.
     pub fn view(&self, index: usize) -> Result<View> {
-        let records = self.records.len();
-        if index >= records {
-            return Err(Error::Argument(format!("record {index}: there are {records} records")));
-        }
-        let json = self.records.json(index).to_owned();
-        let (sample, pictures) = match self.encode(index) {
+        self.check_index(index)?;
+        let (sample, pictures) = match self.encode_record(index, true) {
             Ok((sample, pictures)) => (Ok(sample), pictures),
             Err(error) => (Err(error), Vec::new()),
         };
         let pictures = pictures.into_iter().map(|picture| (picture.path, picture.tokens)).collect();
-        Ok(View { json, sample, pictures })
+        Ok(View { sample, pictures })
+    }
+
+    /// Record `index` as it is written, good or bad.
+    ///
+    /// # Errors
+    /// As [`Dataset::view`].
+    pub fn json(&self, index: usize) -> Result<&str> {
+        self.check_index(index)?;
+        Ok(self.records.json(index))
     }
 
     /// The bytes of a picture file, from where batches take it.
