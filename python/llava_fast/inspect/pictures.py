@@ -31,7 +31,7 @@ def header(content: bytes, options: DecodeOptions) -> ImageFile:
 def described(config: ImageConfig, tiles: int) -> str:
     """What preprocessing makes of a picture, in words."""
     if not tiles:
-        return "nothing"
+        return "no pixels"
     many = "tile" if tiles == 1 else "tiles"
     return f"{config.mode}, {tiles} {many} of {config.size}x{config.size}"
 

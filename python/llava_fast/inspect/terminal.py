@@ -91,11 +91,12 @@ def summary(record: Record) -> str:
     """Sizes of a record in words; nothing for one that has none."""
     if not len(record.input_ids):
         return ""
-    total, learned = len(record.input_ids), record.learned
-    stops, pictures = record.stops, len(record.pictures)
-    text = f"{total} tokens, {learned} learned ({100 * learned / total:.1f} %)"
-    if stops:
-        text += f", <STOP> at {', '.join(map(str, stops))}"
+    share = 100 * record.learned / max(record.text_tokens, 1)
+    text = (
+        f"{len(record.input_ids)} tokens, {record.learned} learned ({share:.1f} % of the text), "
+        f"<STOP> at {', '.join(starmap(_place, record.stops))}"
+    )
+    pictures = len(record.pictures)
     if pictures:
         text += f", {pictures} picture{'s' if pictures > 1 else ''}"
     return text

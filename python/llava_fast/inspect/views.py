@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import groupby
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -92,20 +91,26 @@ class Record:
         return int((self.labels >= 0).sum())
 
     @property
-    def stops(self) -> list[int]:
-        """Positions of the tokens that end an answer."""
+    def text_tokens(self) -> int:
+        """Tokens that are no picture's."""
+        return len(self.input_ids) - sum(picture.tokens for picture in self.pictures)
+
+    @property
+    def stops(self) -> list[tuple[int, int]]:
+        """[start, stop) of each end of an answer."""
         ends = (segment for segment in self.segments if segment.kind == "stop")
         return [place for segment in ends for place in range(segment.start, segment.stop)]
 
     @property
     def rows(self) -> list["Row"]:
         """The segments as they are shown: what the template writes in one go is one row."""
-        groups = groupby(self.segments, lambda one: (one.kind in OWN or one.kind, one.supervised))
-        return [
-            Row(self, tuple(part))
-            for (kind, _), group in groups
-            for part in ([group] if kind is True else [[one] for one in group])
-        ]
+        rows: list[Row] = []
+        for segment in self.segments:
+            if rows and rows[-1].goes_on_with(segment):
+                rows[-1] = Row(self, (*rows[-1].segments, segment))
+            else:
+                rows.append(Row(self, (segment,)))
+        return rows
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
@@ -130,6 +135,12 @@ class Row:
 
     record: Record
     segments: tuple[Segment, ...]
+
+    def goes_on_with(self, segment: Segment) -> bool:
+        """Whether the template writes `segment` in one go with this."""
+        last = self.segments[-1]
+        both = last.kind in OWN and segment.kind in OWN
+        return both and last.supervised == segment.supervised
 
     @property
     def kind(self) -> str:
