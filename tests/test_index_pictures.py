@@ -171,5 +171,6 @@ def test_sizes_decide_where_they_make_tokens(tmp_path: Path) -> None:
         assert tokens == anywhere["tokens"] - anywhere["text_tokens"]
         assert tokens == _rust.image_tokens(config, height, width)
         assert inside["text_tokens"] > text
+        assert anywhere["pictures"]["look"] == "header"
     report(tmp_path, [record("c/absent.jpg")], place, image_mode="anyres")
     assert [row["code"] for row in rows(tmp_path)] == ["missing_image"]

@@ -101,7 +101,6 @@ def check(request: Request, progress: TextIO) -> Report:
         "max_length": request.max_length,
         "image_mode": request.image.mode,
         "image_size": request.image.size,
-        "pictures_looked_at": request.look,
     }
     return Report(settings | json.loads(run.report()))
 

@@ -96,15 +96,15 @@ class Report:
         yield from _bars((f"{b['from']:,} to {b['to']:,}", b["samples"]) for b in bins)
 
     def _pictures(self) -> Iterator[str]:
-        found, looked = self.found["pictures"], self.found["pictures_looked_at"]
+        found = self.found["pictures"]
         yield ""
         named = f"pictures: {found['referenced']:,} named"
-        if looked == "nothing" and not found["different"]:
+        if found["look"] == "nothing":
             yield f"{named}, not looked at without --images"
             return
         absent = sum(found["faults"].get(code, 0) for code in ABSENT_CODES)
         damaged = sum(found["faults"].values()) - absent
-        how = "decoded" if looked == "pixels" else "headers read; --decode looks at every pixel"
+        how = "decoded" if found["look"] == "pixels" else "headers read; --decode looks at every pixel"
         yield (
             f"{named}, {found['different']:,} different, {absent:,} missing or not readable, "
             f"{damaged:,} damaged ({how})"

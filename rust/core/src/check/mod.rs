@@ -13,7 +13,7 @@ use std::ops::Range;
 
 use label::Label;
 use measure::Measure;
-use pictures::Found;
+use pictures::{Found, Pictures};
 use tally::Tally;
 
 use crate::error::{Error, Result};
@@ -28,7 +28,6 @@ pub use tally::Fault;
 /// A check that is under way.
 #[derive(Debug)]
 pub struct Check {
-    look: Look,
     tally: Tally,
 }
 
@@ -48,7 +47,8 @@ impl Check {
     #[must_use]
     pub fn new(look: Look, mode: Mode) -> Self {
         let needed = look == Look::Nothing && mode == Mode::AnyRes;
-        Self { look: if needed { Look::Header } else { look }, tally: Tally::default() }
+        let pictures = Pictures::new(if needed { Look::Header } else { look });
+        Self { tally: Tally::new(pictures) }
     }
 
     /// Looks at the records `range` of `dataset`, which have to be there, and returns the bad ones.
@@ -85,18 +85,10 @@ impl Check {
             Ok(record) => record,
             Err(error) => return Seen { label, ..broken(error) },
         };
-        let pictures = self.pictures(&record, dataset);
+        let pictures = self.tally.pictures.find(&record.images, dataset);
         let outcome = measured(&record, &pictures, dataset)
             .map_err(|error| dataset.records.place(index, error));
         Seen { label, outcome, referenced: record.images.len(), pictures }
-    }
-
-    fn pictures(&self, record: &Record, dataset: &Dataset) -> Vec<Found> {
-        if self.look == Look::Nothing {
-            return Vec::new();
-        }
-        let find = |path: &String| self.tally.pictures.find(path, self.look, dataset);
-        record.images.iter().map(find).collect()
     }
 
     fn count(&mut self, index: usize, seen: Seen, faults: &mut Vec<Fault>) {

@@ -11,9 +11,11 @@ use crate::image::{open, probe};
 use crate::loader::Dataset;
 
 /// How closely pictures are looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Look {
     /// not at all
+    #[default]
     Nothing,
     /// whether they are there and what their headers say
     Header,
@@ -70,6 +72,8 @@ pub struct Found {
 /// What is known of the pictures so far.
 #[derive(Debug, Default, Serialize)]
 pub struct Pictures {
+    /// how closely they are looked at
+    look: Look,
     /// places in records that can be read
     referenced: usize,
     /// different pictures among those that were looked at
@@ -82,12 +86,25 @@ pub struct Pictures {
 }
 
 impl Pictures {
-    /// Looks at a picture that is not known to be good.
-    pub fn find(&self, path: &str, look: Look, dataset: &Dataset) -> Found {
+    /// None so far.
+    #[must_use]
+    pub fn new(look: Look) -> Self {
+        Self { look, ..Self::default() }
+    }
+
+    /// Looks at the pictures of a record, except at those that are known to be good.
+    pub fn find(&self, paths: &[String], dataset: &Dataset) -> Vec<Found> {
+        if self.look == Look::Nothing {
+            return Vec::new();
+        }
+        paths.iter().map(|path| self.look_at(path, dataset)).collect()
+    }
+
+    fn look_at(&self, path: &str, dataset: &Dataset) -> Found {
         let hash = xxh3_64(path.as_bytes());
         let size = match self.seen.get(&hash) {
             Some(&Some(size)) => Ok(size),
-            _ => look.at(path, dataset).map_err(|error| error.in_image(path)),
+            _ => self.look.at(path, dataset).map_err(|error| error.in_image(path)),
         };
         Found { hash, size }
     }

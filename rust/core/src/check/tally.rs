@@ -71,6 +71,12 @@ const MOST_SOURCES: usize = 1000;
 const OTHERS: &str = "(others)";
 
 impl Tally {
+    /// Nothing is counted yet.
+    #[must_use]
+    pub fn new(pictures: Pictures) -> Self {
+        Self { pictures, ..Self::default() }
+    }
+
     /// Counts a record: its figures, or why it is bad.
     pub fn add(&mut self, source: String, outcome: &Result<Measure, Fault>) {
         let source = self.source(source);
