@@ -104,7 +104,8 @@ class Report:
             return
         absent = sum(found["faults"].get(code, 0) for code in ABSENT_CODES)
         damaged = sum(found["faults"].values()) - absent
-        how = "decoded" if found["look"] == "pixels" else "headers read; --decode looks at every pixel"
+        decoded = found["look"] == "pixels"
+        how = "decoded" if decoded else "headers read; --decode looks at every pixel"
         yield (
             f"{named}, {found['different']:,} different, {absent:,} missing or not readable, "
             f"{damaged:,} damaged ({how})"
