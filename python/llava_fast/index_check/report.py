@@ -124,6 +124,8 @@ class Report:
         sources = sorted(self.found["sources"].items(), key=lambda item: -item[1]["records"])
         head = ("source", "records", "usable", "tokens", "supervised")
         rows = [(escaped(name), *(f"{row[key]:,}" for key in head[1:])) for name, row in sources]
+        if not rows:
+            return
         yield ""
         yield from _table([head, *rows[:MOST_SOURCES]])
         if len(rows) > MOST_SOURCES:
