@@ -213,7 +213,7 @@ def at(labels: list[int], index: int) -> bool:
     return 0 <= index < len(labels) and labels[index] != -100
 
 
-def test_llama2_vectors(llama2: tuple[bool, Tokenizer]) -> None:
+def test_llama2_vectors(llama2: tuple[bool, Tokenizer], tmp_path: Path) -> None:
     legacy, ours = llama2
     sample = encode(golden.TWO_ROUNDS, ours, "v1", 1)
     expected = [int(word) for word in LLAMA2_V1.split()]
@@ -225,7 +225,13 @@ def test_llama2_vectors(llama2: tuple[bool, Tokenizer]) -> None:
         runs = [(46, 50), (59, 65)]
     assert sample.input_ids.tolist()[31:] == expected
     assert taught(sample.labels.tolist()) == runs
-    if legacy:
+    if not legacy:
+        # As LLaVA itself encodes a picture's text: 66 ids.
+        alone = Tokenizer.from_pretrained(tmp_path, image_prefix=True)
+        sample = encode(golden.TWO_ROUNDS, alone, "v1", 1)
+        assert sample.input_ids.tolist()[31:] == [*expected[:5], 29871, *expected[5:]]
+        assert taught(sample.labels.tolist()) == [(47, 51), (60, 66)]
+    else:
         v0 = encode(golden.TWO_ROUNDS, ours, "v0", 1)
         assert len(v0.input_ids) == 76
         assert taught(v0.labels.tolist()) == [(33, 35), (46, 57), (62, 76)]

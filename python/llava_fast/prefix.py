@@ -10,6 +10,7 @@ from typing import Any
 from llava_fast.errors import DataError
 
 MARK = "▁"
+_SPACES = {"type": "Replace", "pattern": {"String": " "}, "content": MARK}
 # Model types whose tokenizer transformers reads as it is, whatever class its configuration names.
 READ_AS_IT_IS = frozenset({"llava", "llava_next", "mistral", "mixtral", "vipllava"})
 
@@ -24,7 +25,13 @@ def settle(
 
     Raises DataError if the content is no tokenizer, ValueError if there is nothing to choose.
     """
-    if legacy is None and not _is_built_anew(content, config, model_config):
+    name = config.get("tokenizer_class") or model_config.get("tokenizer_class")
+    llama = str(name).removesuffix("Fast") == "LlamaTokenizer"
+    if legacy is None and not llama:
+        return content, config
+    # Of another class, so that transformers reads what is saved as it is, wherever it is saved.
+    config = config | {"tokenizer_class": "PreTrainedTokenizerFast"}
+    if legacy is None and _is_read_as_it_is(content, model_config):
         return content, config
     try:
         tree = json.loads(content)
@@ -35,19 +42,12 @@ def settle(
             _change(tree, legacy)
     except (LookupError, TypeError, AttributeError, json.JSONDecodeError) as error:
         raise DataError(f"not a tokenizer: {error!r}") from None
-    # Of another class, so that transformers reads what is saved as it is.
-    config = config | {"tokenizer_class": "PreTrainedTokenizerFast", "legacy": legacy}
-    return json.dumps(tree, ensure_ascii=False).encode(), config
+    return json.dumps(tree, ensure_ascii=False).encode(), config | {"legacy": legacy}
 
 
-def _is_built_anew(content: bytes, config: dict[str, Any], model_config: dict[str, Any]) -> bool:
-    """Whether transformers uses its `LlamaTokenizer`, as `AutoTokenizer` decides it."""
-    name = config.get("tokenizer_class") or model_config.get("tokenizer_class")
-    return (
-        str(name).removesuffix("Fast") == "LlamaTokenizer"
-        and model_config.get("model_type") not in READ_AS_IT_IS
-        and b'"ByteLevel"' not in content
-    )
+def _is_read_as_it_is(content: bytes, model_config: dict[str, Any]) -> bool:
+    """Whether `AutoTokenizer` follows a tokenizer.json although the class is `LlamaTokenizer`."""
+    return model_config.get("model_type") in READ_AS_IT_IS or b'"ByteLevel"' in content
 
 
 def _as_llama_tokenizer(tree: dict[str, Any], config: dict[str, Any], legacy: bool) -> None:
@@ -96,21 +96,19 @@ def _is_legacy(tree: dict[str, Any]) -> bool:
 
 
 def _change(tree: dict[str, Any], legacy: bool) -> None:
-    """Makes the legacy kind the other one, and the other way round."""
+    """Makes the legacy kind the other one, and the other way round, as both are usually written."""
+    normalizers = _steps(tree.get("normalizer"), "normalizers")
+    before_model = _steps(tree.get("pre_tokenizer"), "pretokenizers")
     for step in _metaspaces(tree):
-        if _scheme_of(step) != "never":
-            step.pop("add_prefix_space", None)
-            step["prepend_scheme"] = _scheme(legacy)
-    if _prepends(tree):
-        _drop_prepend(tree)
-        steps = [_metaspace(_scheme(legacy)), *_steps(tree["pre_tokenizer"], "pretokenizers")]
-        tree["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": steps}
-
-
-def _drop_prepend(tree: dict[str, Any]) -> None:
-    steps = _steps(tree["normalizer"], "normalizers")
-    kept = [step for step in steps if step["type"] != "Prepend"]
-    tree["normalizer"] = {"type": "Sequence", "normalizers": kept}
+        step.pop("add_prefix_space", None)
+        step["prepend_scheme"] = "never"
+    if legacy:
+        normalizers[:0] = [{"type": "Prepend", "prepend": MARK}, _SPACES]
+    else:
+        normalizers = [step for step in normalizers if step["type"] != "Prepend"]
+        before_model.insert(0, _metaspace("first"))
+    tree["normalizer"] = {"type": "Sequence", "normalizers": normalizers}
+    tree["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": before_model}
 
 
 def _prepends(tree: dict[str, Any]) -> bool:

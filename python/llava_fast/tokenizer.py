@@ -1,4 +1,4 @@
-"""A Hugging Face tokenizer, as its directory describes it. The work is done in Rust without the GIL."""
+"""A Hugging Face tokenizer as its directory describes it, run in Rust without the GIL."""
 
 import json
 from collections.abc import Sequence
