@@ -50,7 +50,8 @@ def compare(request: pytest.FixtureRequest) -> Compare:
     """`compare(case, ours=, peer=, gate=, items=, item=)`: the gate first, then the clock.
 
     ours, peer: callables without arguments that do the whole work. `view` turns each result into a
-    dict of arrays for the gate. items: pictures, records, ... that one call handles.
+    dict of arrays for the gate. items: pictures, records, ... that one call handles. setting: what
+    tells this row from others, for its goal; `path` is the code path of ours, if not the processor's.
     """
     bench = request.path.stem.removeprefix("bench_")
     pairs = request.config.getoption("pairs")
@@ -65,6 +66,7 @@ def compare(request: pytest.FixtureRequest) -> Compare:
         item: str,
         view: Callable[[object], dict] = dict,
         view_peer: Callable[[object], dict] | None = None,
+        setting: dict[str, str | int] | None = None,
     ) -> results.Entry:
         try:
             verdict = gate(view(ours()), (view_peer or view)(peer()))
@@ -72,6 +74,10 @@ def compare(request: pytest.FixtureRequest) -> Compare:
             pytest.fail(f"{bench}, {case}: {error}; nothing was timed", pytrace=False)
         measured = timing.compare(ours, peer, pairs=pairs)
         entry = _entry(bench, case, measured, items, item, verdict)
+        if setting is not None:
+            path = str(setting.get("path", entry.path))
+            goal = goals.goal(bench, setting)
+            entry = dataclasses.replace(entry, path=path, setting=setting, goal=goal)
         ENTRIES[bench].append(entry)
         _note(entry, measured, verdict.note)
         return entry

@@ -13,9 +13,11 @@ GOALS: dict[tuple[str, str, str | None], tuple[float, float]] = {
     ("preprocess", "one_thread", None): (1.85, 2.0),
     ("preprocess", "uncached", None): (8.0, 15.0),
     ("decode", "simplejpeg", None): (1.15, 1.35),
+    ("tokenize", "llava_rule", None): (8.0, 20.0),
+    ("tokenize", "encode_batch", None): (2.0, 4.0),
 }
-# Benches without a peer: wall seconds and megabytes at most.
-LIMITS = {"index": (60.0, 500.0)}
+# Tokenizers whose text cannot be cut into words.
+WHOLE = (1.0, 1.2)
 # Kinds of files whose goals differ.
 PROGRESSIVE = (1.0, 1.2)
 # Against ours with the best path, and of plain Rust against Pillow.
@@ -30,6 +32,8 @@ def goal(bench: str, setting: dict[str, str | int]) -> tuple[float, float] | Non
         if peer == "best_path":
             return PATHS.get(str(setting["cpu"]))
         return SCALAR_AGAINST_PILLOW if setting["cpu"] == "scalar" else None
+    if setting.get("path") == "whole":
+        return WHOLE
     if setting.get("calls") == "list" or ("cores" in setting and peer != "one_thread"):
         return None
     if bench == "decode" and str(setting.get("pictures")).endswith("progressive"):

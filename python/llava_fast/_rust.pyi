@@ -159,13 +159,14 @@ def encode(
     template: str,
     image_tokens: int | Sequence[int],
     max_length: int,
-    reading: tuple[bool, bool],
+    shown: bool,
 ) -> _Encoded: ...
 def encode_prompt(
     messages: Sequence[tuple[str, str]],
     tokenizer: Tokenizer,
     template: str,
     image_tokens: Sequence[int],
+    shown: bool,
 ) -> _Encoded: ...
 def image_tokens(config: ImageConfig, height: int, width: int) -> int: ...
 def template_name(template: str) -> str: ...

@@ -4,8 +4,9 @@ Shapes: T tokens, n pictures. The work is done in Rust without the GIL.
 """
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +14,8 @@ import numpy as np
 from llava_fast import _rust
 from llava_fast.template import Template, template_text
 from llava_fast.tokenizer import Tokenizer
+
+_Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, list[tuple[Any, ...]]]
 
 
 class Segment(NamedTuple):
@@ -37,13 +40,18 @@ class Sample:
     input_ids: (T,) int64; a picture is a run of the image id.
     labels: (T,) int64, the id where it is a target, else -100.
     image_starts: (n,) int64, first position of each picture that is kept.
-    segments: what was encoded, in order.
     """
 
     input_ids: np.ndarray
     labels: np.ndarray
     image_starts: np.ndarray
-    segments: list[Segment]
+    _encode: Callable[..., _Arrays] = field(repr=False)
+
+    @property
+    def segments(self) -> list[Segment]:
+        """What was encoded, in order. Only people look at it: it is made anew whenever asked for."""
+        *_, rows = self._encode(shown=True)
+        return [Segment(*row) for row in rows]
 
 
 def templates() -> list[str]:
@@ -73,9 +81,7 @@ def encode(
     """
     tokens = np.asarray(image_tokens).tolist()
     text = template_text(template)
-    rules = reading(compat, keep_leading_answer)
-    written = json.dumps(record)
-    return _sample(_rust.encode(written, tokenizer._core, text, tokens, max_length, rules))
+    return _sample(partial(_record, json.dumps(record), tokenizer, text, tokens, max_length))
 
 
 def encode_prompt(
@@ -92,9 +98,20 @@ def encode_prompt(
     """
     turns = [(message["role"], message["content"]) for message in messages]
     text = template_text(template)
-    return _sample(_rust.encode_prompt(turns, tokenizer._core, text, list(image_tokens)))
+    return _sample(partial(_prompt, turns, tokenizer, text, list(image_tokens)))
 
 
-def _sample(arrays: tuple[Any, ...]) -> Sample:
-    *parts, segments = arrays
-    return Sample(*parts, segments=[Segment(*segment) for segment in segments])
+def _sample(encode: Callable[..., _Arrays]) -> Sample:
+    input_ids, labels, image_starts, _ = encode()
+    return Sample(input_ids, labels, image_starts, encode)
+
+
+# Functions of the module, so that a sample can be pickled.
+def _record(record: str, tokenizer: Tokenizer, *arguments: Any, shown: bool = False) -> _Arrays:
+    return _rust.encode(record, tokenizer._core, *arguments, shown)
+
+
+def _prompt(
+    turns: list[tuple[str, str]], tokenizer: Tokenizer, *arguments: Any, shown: bool = False
+) -> _Arrays:
+    return _rust.encode_prompt(turns, tokenizer._core, *arguments, shown)

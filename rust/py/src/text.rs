@@ -137,18 +137,7 @@ pub fn arrays<'py>(py: Python<'py>, sample: Sample, tokenizer: &Core) -> Arrays<
     )
 }
 
-/// Whether records are read as LLaVA reads them, and whether a leading answer stays.
-#[derive(FromPyObject)]
-pub struct Reading(bool, bool);
-
-impl Reading {
-    /// As the core has it.
-    pub fn core(&self) -> record::Reading {
-        record::Reading { as_llava: self.0, keep_leading_answer: self.1 }
-    }
-}
-
-/// Ids and labels of one record given as JSON.
+/// Ids and labels of one record given as JSON; what was encoded only if it is to be shown.
 #[pyfunction]
 pub fn encode<'py>(
     py: Python<'py>,
@@ -157,10 +146,10 @@ pub fn encode<'py>(
     template: &str,
     image_tokens: ImageTokens,
     max_length: usize,
-    reading: Reading,
+    shown: bool,
 ) -> PyResult<Arrays<'py>> {
     let format = tokenizer.format(template)?;
-    let encoder = Encoder { tokenizer: &tokenizer.core, format: &format, shown: true };
+    let encoder = Encoder { tokenizer: &tokenizer.core, format: &format, shown };
     let sample = py.detach(|| {
         let record = Record::read(record, 0, reading.core())?;
         let image_tokens = match image_tokens {
@@ -180,9 +169,10 @@ pub fn encode_prompt<'py>(
     tokenizer: &Tokenizer,
     template: &str,
     image_tokens: Vec<usize>,
+    shown: bool,
 ) -> PyResult<Arrays<'py>> {
     let format = tokenizer.format(template)?;
-    let encoder = Encoder { tokenizer: &tokenizer.core, format: &format, shown: true };
+    let encoder = Encoder { tokenizer: &tokenizer.core, format: &format, shown };
     let sample = py.detach(move || {
         let turns = messages.into_iter().enumerate().map(turn).collect::<Result<Vec<_>, _>>()?;
         encoder.prompt(&turns, &image_tokens)
