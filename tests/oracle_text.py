@@ -7,20 +7,82 @@ it, the special tokens of the tokenizer are renamed to strings no text contains.
 
 import json
 import random
+import re
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from tokenizers import Tokenizer
 
+from tests.oracle_layouts import (
+    BOS,
+    CLOSE,
+    EOS,
+    IMAGE,
+    NO_SYSTEM,
+    OPEN,
+    TEMPLATES,
+    Parts,
+    mark,
+    normalise,
+    rendered,
+)
+
+__all__ = ["TEMPLATES", "normalise", "rendered"]
+
 TOKENIZERS = Path(__file__).parent / "data" / "tokenizers"
 FAMILIES = ("sp_legacy", "sp_first", "chatml", "llama3")
-TEMPLATES = ("plain", "v0", "v1", "v1_short")
+MARK = re.compile(f"{OPEN}(.*?){CLOSE}")
 
-SYSTEM = (
-    "A chat between a curious {0} and an artificial intelligence assistant. The assistant gives "
-    "helpful, detailed, and polite answers to the {0}'s questions."
-)
-STOP, IMAGE = "\ue000STOP\ue001", "\ue000IMAGE\ue001"
+
+@dataclass(frozen=True)
+class Structure:
+    """A tokenizer whose special tokens only structure spells.
+
+    bos: the token it begins a sequence with, None where it does not; eos, image: its tokens.
+    """
+
+    tokenizer: Tokenizer
+    bos: str | None
+    eos: str
+    image: str
+
+    def spell(self, text: str) -> str:
+        """The text with the marks this tokenizer has; others become what they are called."""
+
+        def one(found: re.Match) -> str:
+            if found[0] == BOS:
+                return mark(self.bos) if self.bos else ""
+            if found[1] == self.eos:
+                return EOS
+            known = self.tokenizer.token_to_id(found[0]) is not None
+            return found[0] if known else found[1]
+
+        return MARK.sub(one, text)
+
+    def shown(self, text: str) -> str:
+        """The text as a user of the tokenizer would write it."""
+        named = self.spell(text).replace(EOS, self.eos).replace(IMAGE, self.image)
+        return MARK.sub(r"\1", named)
+
+    def encode(
+        self, parts: Parts, image_tokens: list[int]
+    ) -> tuple[list[int], list[int], list[int]]:
+        """Ids, labels and the first position of each image."""
+        parts = [(self.spell(text), supervised) for text, supervised in parts]
+        learned = [supervised for text, supervised in parts for _ in text]
+        encoding = self.tokenizer.encode("".join(text for text, _ in parts))
+        image_id = self.tokenizer.token_to_id(IMAGE)
+        ids, labels, starts = [], [], []
+        for token, (start, end) in zip(encoding.ids, encoding.offsets, strict=True):
+            count = 1
+            if token == image_id:
+                count = image_tokens[len(starts)]
+                starts.append(len(ids))
+            target = token if any(learned[start:end]) else -100
+            ids += [token] * count
+            labels += [target] * count
+        return ids, labels, starts
 
 
 def rename(tree: object, names: dict[str, str]) -> object:
@@ -34,86 +96,41 @@ def rename(tree: object, names: dict[str, str]) -> object:
     return tree
 
 
-@cache
-def renamed(folder: Path, eos: str, image: str) -> Tokenizer:
-    """The tokenizer of a folder, with special tokens that only structure spells."""
+def structure_of(folder: Path) -> Structure:
+    """The structure of a tokenizer directory."""
     tree = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
-    names = {t["content"]: f"\ue000{t['content']}\ue001" for t in tree["added_tokens"]}
-    names |= {eos: STOP, image: IMAGE}
-    return Tokenizer.from_str(json.dumps(rename(tree, names)))
+    config = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    added = [token["content"] for token in tree["added_tokens"]]
+    eos, image = config["eos_token"], "<image>" if "<image>" in added else "<|image_pad|>"
+    names = {content: mark(content) for content in added} | {eos: EOS, image: IMAGE}
+    tokenizer = Tokenizer.from_str(json.dumps(rename(tree, names)))
+    begins = bool(tokenizer.encode("").ids)
+    return Structure(tokenizer, config["bos_token"] if begins else None, eos, image)
 
 
 @cache
-def structure(family: str) -> tuple[Tokenizer, str, str]:
-    """Renamed tokenizer, its end-of-sequence and image token."""
-    folder = TOKENIZERS / family
-    config = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
-    image = "<|image_pad|>" if family == "chatml" else "<image>"
-    return renamed(folder, config["eos_token"], image), config["eos_token"], image
-
-
-def normalise(question: str) -> str:
-    if question.count("<image>") == 1:
-        question = ("<image>\n" + question.replace("<image>", "").strip()).strip()
-    return question.replace("<image>", IMAGE)
-
-
-def rendered(record: dict, template: str) -> list[tuple[str, bool]]:
-    """(text, supervised) of a clean record: system?, then human and gpt in turn."""
-    turns = [turn["value"] for turn in record["conversations"]]
-    system = turns.pop(0) if record["conversations"][0]["from"] == "system" else None
-    rounds = list(zip(map(normalise, turns[0::2]), turns[1::2], strict=False))
-    if template == "plain":
-        [(question, answer)] = rounds
-        return [(IMAGE * question.count(IMAGE), False), (f"{answer}\n", True)]
-    default = {"v0": SYSTEM.format("human"), "v1": SYSTEM.format("user"), "v1_short": ""}[template]
-    system = default if system is None else system
-    out = []
-    if template == "v0":
-        out += [(f"{system}\n\n" if system else "", False)]
-        for question, answer in rounds:
-            out += [("###", True), (f" Human: {question}\n", False)]
-            out += [(f"### Assistant: {answer}\n", True)]
-        return [*out, ("### ", True)]
-    out += [(f"{system} " if system else "", False)]
-    for question, answer in rounds:
-        out += [(f"USER: {question} ASSISTANT:", False), (f" {answer}{STOP}", True)]
-    return out
-
-
-def encode(
-    parts: list[tuple[str, bool]], tokenizer: Tokenizer, image_tokens: list[int]
-) -> tuple[list[int], list[int], list[int]]:
-    """Ids, labels and the first position of each image."""
-    learned = [supervised for text, supervised in parts for _ in text]
-    encoding = tokenizer.encode("".join(text for text, _ in parts))
-    image_id = tokenizer.token_to_id(IMAGE)
-    ids, labels, starts = [], [], []
-    for token, (start, end) in zip(encoding.ids, encoding.offsets, strict=True):
-        count = 1
-        if token == image_id:
-            count = image_tokens[len(starts)]
-            starts.append(len(ids))
-        target = token if any(learned[start:end]) else -100
-        ids += [token] * count
-        labels += [target] * count
-    return ids, labels, starts
+def structure(family: str) -> Structure:
+    """The structure of one of the committed tokenizers."""
+    return structure_of(TOKENIZERS / family)
 
 
 # fmt: off
 WORDS = [
     "the", "a", "red", "circle", "picture", "of", "is", "are", "two", "3", "12", "1987", "10,000",
     "don't", "It's", "what?", "No.", "Yes,", "!", "left-of", "(x)", "x=1", "#tag", "###", "##", "#",
-    "USER:", "ASSISTANT:", "ASSISTANT", "Human:", "Assistant:", "::", "...", "?!",
+    "USER:", "ASSISTANT:", "ASSISTANT", "Human:", "Assistant:", "::", "...", "?!", "[INST]",
+    "[/INST]", "<<SYS>>", "user", "assistant", "model",
 ]
 SPACES = [" "] * 12 + ["  ", "   ", "\n", "\n\n", "\t", " \n ", "\r\n", "\u00a0", "\u2003", ""]
 RARE = [
     "é", "e\u0301", "ﬁ", "漢字", "ни", "🙂", "👩\u200d🚀", "\u202e", "\x00", "\ufeff", "▁", "ñ",
+    "\u0301", "\u200b", "\x85", "\x1f", "\u2581\u2581",
 ]
 CONTROL = [
     "<s>", "</s>", "<unk>", "<pad>", "<|im_start|>", "<|im_end|>", "<|endoftext|>", "<|image_pad|>",
     "<0x0A>", "<image>", "<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>",
-    "<|end_header_id|>", "<|eot_id|>", "<s", "</s",
+    "<|end_header_id|>", "<|eot_id|>", "<s", "</s", "<start_of_turn>", "<end_of_turn>", "<bos>",
+    "<eos>", "<</SYS>>\n\n", "{bos}", "{eos}", "[INST] <<SYS>>\n",
 ]
 # fmt: on
 
@@ -129,7 +146,7 @@ def random_record(rng: random.Random, template: str, injections: bool = True) ->
     in_questions = [text for text in literals if text != "<image>"]
     images, turns = [], []
     plain = template == "plain"
-    if not plain and rng.random() < 0.2:
+    if template not in NO_SYSTEM and rng.random() < 0.2:
         turns.append({"from": "system", "value": random_text(rng, rng.randrange(6), literals)})
     for index in range(1 if plain else rng.randint(1, 4)):
         tags = rng.choice([1, 1, 2]) if plain else rng.choice([0, 0, 1, 1, 2])

@@ -3,6 +3,7 @@
 import json
 import random
 import shutil
+import unicodedata
 from functools import cache
 from pathlib import Path
 
@@ -10,21 +11,23 @@ import numpy as np
 import pytest
 
 from llava_fast import DataError, Tokenizer, encode
-from llava_fast.text import encode_prompt
 from tests import oracle_text as oracle
+from tests.oracle_layouts import END, EOS, EOT, NO_SYSTEM, TRIMMED, TURN_END
 from tests.scale import scaled
 
 CASES = [(family, template) for family in oracle.FAMILIES for template in oracle.TEMPLATES]
+STOPS = dict.fromkeys(oracle.TEMPLATES, EOS) | {
+    "llama_2": f" {EOS}",
+    "mistral_instruct": f" {EOS}",
+    "llama_3": EOT,
+    "gemma": TURN_END,
+    **dict.fromkeys(["mpt", "chatml_direct", "qwen_1_5", "qwen_2", "qwen_2_5"], END),
+}
 
 
 @cache
 def tokenizer(family: str) -> Tokenizer:
     return Tokenizer.from_pretrained(oracle.TOKENIZERS / family)
-
-
-def control_ids(family: str) -> set[int]:
-    tree = json.loads((oracle.TOKENIZERS / family / "tokenizer.json").read_text(encoding="utf-8"))
-    return {token["id"] for token in tree["added_tokens"]}
 
 
 def draw(seed: int, template: str) -> tuple[dict, list[int]]:
@@ -33,75 +36,110 @@ def draw(seed: int, template: str) -> tuple[dict, list[int]]:
     return record, [rng.randint(1, 5) for _ in record["image"]]
 
 
+def check(seed: int, template: str, ours: Tokenizer, structure: oracle.Structure) -> None:
+    """A drawn record's ids, labels and picture positions are the oracle's."""
+    record, image_tokens = draw(seed, template)
+    expected = structure.encode(oracle.rendered(record, template), image_tokens)
+    sample = encode(record, ours, template, image_tokens, 1 << 20)
+    arrays = (sample.input_ids, sample.labels, sample.image_starts)
+    assert tuple(array.tolist() for array in arrays) == expected, f"seed {seed}"
+
+
 @pytest.mark.parametrize(("family", "template"), CASES)
 def test_ids_and_labels_equal_the_whole_string(family: str, template: str) -> None:
-    theirs, _, _ = oracle.structure(family)
     for seed in range(scaled(20_000)):
-        record, image_tokens = draw(seed, template)
-        parts = oracle.rendered(record, template)
-        ids, labels, starts = oracle.encode(parts, theirs, image_tokens)
-        sample = encode(record, tokenizer(family), template, image_tokens, 1 << 20)
-        assert sample.input_ids.tolist() == ids, f"seed {seed}"
-        assert sample.labels.tolist() == labels, f"seed {seed}"
-        assert sample.image_starts.tolist() == starts, f"seed {seed}"
+        check(seed, template, tokenizer(family), oracle.structure(family))
 
 
+@pytest.mark.parametrize("template", ["v1", "llama_2", "qwen_2", "llama_3"])
 @pytest.mark.parametrize("family", oracle.FAMILIES)
-def test_tokens_that_swallow_white_space(family: str, tmp_path: Path) -> None:
-    _, stop, image = oracle.structure(family)
+def test_tokens_that_swallow_white_space(family: str, template: str, tmp_path: Path) -> None:
+    """Ends of turns take the space before them, pictures the space behind them."""
+    image = oracle.structure(family).image
     tree = json.loads((oracle.TOKENIZERS / family / "tokenizer.json").read_text(encoding="utf-8"))
     for token in tree["added_tokens"]:
-        token["lstrip"] = token["content"] == stop
+        token["lstrip"] = token["content"] in ("</s>", "<|im_end|>", "<|eot_id|>")
         token["rstrip"] = token["content"] == image
     shutil.copytree(oracle.TOKENIZERS / family, tmp_path, dirs_exist_ok=True)
     (tmp_path / "tokenizer.json").write_text(json.dumps(tree), encoding="utf-8")
-    theirs = oracle.renamed(tmp_path, stop, image)
-    ours = Tokenizer.from_pretrained(tmp_path)
+    ours, structure = Tokenizer.from_pretrained(tmp_path), oracle.structure_of(tmp_path)
     for seed in range(scaled(5_000)):
-        record, image_tokens = draw(seed, "v1")
-        expected = oracle.encode(oracle.rendered(record, "v1"), theirs, image_tokens)
-        sample = encode(record, ours, "v1", image_tokens, 1 << 20)
-        arrays = (sample.input_ids, sample.labels, sample.image_starts)
-        assert tuple(array.tolist() for array in arrays) == expected, f"seed {seed}"
+        check(seed, template, ours, structure)
 
 
-@pytest.mark.parametrize("family", oracle.FAMILIES)
-def test_text_never_becomes_structure(family: str) -> None:
+def supervised_runs(ids: list[int], labels: list[int]) -> list[list[int]]:
+    """The ids of each run of neighbouring targets."""
+    runs: list[list[int]] = []
+    before = False
+    for token, label in zip(ids, labels, strict=True):
+        if label != -100:
+            assert label == token
+            runs += [] if before else [[]]
+            runs[-1].append(token)
+        before = label != -100
+    return runs
+
+
+def learned_texts(record: dict, template: str) -> list[str]:
+    """What the model learns to write, one text for each run of targets."""
+    answers = [turn["value"] for turn in record["conversations"] if turn["from"] == "gpt"]
+    if template in TRIMMED:
+        answers = [answer.strip() for answer in answers]
+    if template == "plain":
+        return [f"{answers[0]}\n"]
+    if template != "v0":
+        return [answer + STOPS[template] for answer in answers]
+    *first, last = [f"### Assistant: {answer}\n###" for answer in answers]
+    return ["###", *first, f"{last} "]
+
+
+def squashed(text: str) -> str:
+    """The text without what tokenizers do to it: composition, `▁` for a space, outer space."""
+    return unicodedata.normalize("NFC", text).replace("▁", " ").strip()
+
+
+@pytest.mark.parametrize(("family", "template"), CASES)
+def test_targets_decode_to_answers_and_stop(family: str, template: str) -> None:
+    ours, structure = tokenizer(family), oracle.structure(family)
+    for seed in range(scaled(5_000)):
+        record, image_tokens = draw(seed, template)
+        sample = encode(record, ours, template, image_tokens, 1 << 20)
+        runs = supervised_runs(sample.input_ids.tolist(), sample.labels.tolist())
+        texts = [ours.decode(run, skip_special_tokens=False) for run in runs]
+        expected = [structure.shown(text) for text in learned_texts(record, template)]
+        assert list(map(squashed, texts)) == list(map(squashed, expected)), f"seed {seed}"
+
+
+def letters(rng: random.Random, first: str, last: str) -> str:
+    """Words of one alphabet, with white space anywhere."""
+    alphabet = [chr(code) for code in range(ord(first), ord(last) + 1)]
+    text = "".join(rng.choice([*alphabet, " ", "\n"]) for _ in range(rng.randint(1, 30)))
+    return text if text.strip() else first
+
+
+@pytest.mark.parametrize(("family", "template"), CASES)
+def test_no_letter_of_a_question_is_learned(family: str, template: str) -> None:
+    """Questions are Cyrillic, system texts Hebrew, answers Greek: no alphabet strays."""
     ours = tokenizer(family)
-    control = control_ids(family)
-    for seed in range(scaled(20_000)):
-        record, image_tokens = draw(seed, "v1")
-        sample = encode(record, ours, "v1", image_tokens, 1 << 20)
-        found = [i for i in sample.input_ids.tolist() if i in control]
-        rounds = sum(turn["from"] == "gpt" for turn in record["conversations"])
-        expected = [ours.bos_id] * (ours.bos_id is not None) + [ours.eos_id] * rounds
-        expected += [ours.image_id] * sum(image_tokens)
-        assert sorted(found) == sorted(expected), f"seed {seed}"
-
-
-@pytest.mark.parametrize("family", oracle.FAMILIES)
-def test_targets_decode_to_answers_and_stop(family: str) -> None:
-    ours = tokenizer(family)
-    _, stop, _ = oracle.structure(family)
-    record = {
-        "conversations": [
-            {"from": "human", "value": "Who? ASSISTANT: me</s>"},
-            {"from": "gpt", "value": "A cat, says </s> and <image>."},
-            {"from": "human", "value": "Sure?"},
-            {"from": "gpt", "value": "Yes, it is."},
-        ]
-    }
-    sample = encode(record, ours)
-    targets = sample.labels[sample.labels != -100].tolist()
-    first = targets.index(ours.eos_id) + 1
-    answers = [
-        ours.decode(ids, skip_special_tokens=False).lstrip()
-        for ids in (targets[:first], targets[first:])
-    ]
-    assert answers == [f"A cat, says </s> and <image>.{stop}", f"Yes, it is.{stop}"]
-    masked = ours.decode(sample.input_ids[sample.labels == -100].tolist())
-    assert "cat" not in masked
-    assert "Who? ASSISTANT: me</s>" in masked
+    for seed in range(scaled(2_000)):
+        rng = random.Random(seed)
+        plain = template == "plain"
+        turns = []
+        if template not in NO_SYSTEM:
+            turns = [{"from": "system", "value": letters(rng, "א", "ת")}]
+        for _ in range(1 if plain else rng.randint(1, 4)):
+            turns += [{"from": "human", "value": letters(rng, "а", "я") + "<image>" * plain}]
+            turns += [{"from": "gpt", "value": letters(rng, "α", "ω")}]
+        record = {"conversations": turns} | ({"image": "a.jpg"} if plain else {})
+        sample = encode(record, ours, template, 1, 1 << 20)
+        target = sample.labels != -100
+        learned = ours.decode(sample.input_ids[target].tolist())
+        answers = "".join(turn["value"] for turn in turns if turn["from"] == "gpt")
+        greek = [letter for letter in learned if "α" <= letter <= "ω"]
+        assert greek == [letter for letter in answers if "α" <= letter <= "ω"], f"seed {seed}"
+        assert not any("а" <= letter <= "я" or "א" <= letter <= "ת" for letter in learned)
+        masked = ours.decode(sample.input_ids[~target].tolist())
+        assert not any("α" <= letter <= "ω" for letter in masked), f"seed {seed}"
 
 
 def test_segments_are_what_was_encoded() -> None:
@@ -129,6 +167,22 @@ def test_segments_are_what_was_encoded() -> None:
     assert sample.input_ids.dtype == sample.labels.dtype == sample.image_starts.dtype == np.int64
     start = sample.image_starts[0]
     assert (sample.input_ids[start : start + 3] == tokenizer("sp_legacy").image_id).all()
+
+
+@pytest.mark.parametrize(("family", "template"), CASES)
+def test_segments_join_to_the_conversation(family: str, template: str) -> None:
+    """Their texts are the whole string, their flags its mask, their positions the whole sample."""
+    ours, structure = tokenizer(family), oracle.structure(family)
+    for seed in range(scaled(2_000)):
+        record, image_tokens = draw(seed, template)
+        segments = encode(record, ours, template, image_tokens, 1 << 20).segments
+        parts = oracle.rendered(record, template)
+        shown = [(structure.shown(text), supervised) for text, supervised in parts]
+        bos = structure.bos or ""
+        expected = [(c, s) for text, s in [(bos, False), *shown] for c in text]
+        assert [(c, s.supervised) for s in segments for c in s.text] == expected, f"seed {seed}"
+        stops = [segment.stop for segment in segments]
+        assert [segment.start for segment in segments] == [0, *stops[:-1]], f"seed {seed}"
 
 
 @pytest.mark.parametrize(("family", "template"), [c for c in CASES if c[1] != "plain"])
@@ -161,56 +215,10 @@ def prefix(record: dict, image_tokens: list[int], rounds: int) -> tuple[dict | N
 
 
 @pytest.mark.parametrize("family", oracle.FAMILIES)
-@pytest.mark.parametrize("template", ["v1", "v1_short"])
-def test_a_prompt_is_the_start_of_its_training_conversation(family: str, template: str) -> None:
-    names = {"system": "system", "human": "user", "gpt": "assistant"}
-    ours = tokenizer(family)
-    for seed in range(scaled(2_000)):
-        record, image_tokens = draw(seed, template)
-        trained = encode(record, ours, template, image_tokens, 1 << 20)
-        *turns, _ = record["conversations"]
-        messages = [{"role": names[t["from"]], "content": normal(t)} for t in turns]
-        sample = encode_prompt(messages, ours, template, image_tokens)
-        start = trained.input_ids.tolist()[: len(sample.input_ids)]
-        assert sample.input_ids.tolist() == start, f"seed {seed}"
-        assert sample.segments[-1][0].endswith("ASSISTANT:")
-
-
-def normal(turn: dict) -> str:
-    if turn["from"] != "human":
-        return turn["value"]
-    return oracle.normalise(turn["value"]).replace(oracle.IMAGE, "<image>")
-
-
-def test_prompts_of_the_other_templates() -> None:
-    ours = tokenizer("sp_legacy")
-    talk = [
-        {"role": "user", "content": "What?"},
-        {"role": "assistant", "content": "A cat."},
-        {"role": "user", "content": "Sure?"},
-    ]
-    _, *segments = encode_prompt(talk, ours, "v0", [2]).segments
-    shown = [segment.text for segment in segments]
-    expected = oracle.SYSTEM.format("human") + "###Human: <image>\nWhat?###Assistant: A cat.###"
-    assert "".join(shown) == expected + "Human: Sure?###Assistant:"
-    caption = encode_prompt([talk[0]], ours, "plain", [4])
-    assert caption.input_ids.tolist() == [ours.bos_id, *[ours.image_id] * 4]
-    in_place = [{"role": "user", "content": "Is <image> older than <image>?"}]
-    sample = encode_prompt(in_place, ours, "v1_short", [1, 2])
-    kinds = [segment.kind for segment in sample.segments if segment.kind not in ("mark", "token")]
-    assert kinds == ["text", "image", "text", "image", "text"]
-
-
-@pytest.mark.parametrize(
-    ("messages", "images", "message"),
-    [
-        ([], [], "a user turn at the end"),
-        ([{"role": "assistant", "content": "Hi"}], [], "turn 0: got assistant, expected user"),
-        ([{"role": "tool", "content": "Hi"}], [], "turn 0: unknown role: got `tool`"),
-        ([{"role": "user", "content": "<image>"}], [], "1 `<image>` tags for 0 images"),
-        ([{"role": "user", "content": "<image><image>"}], [1], "2 `<image>` tags for 1 images"),
-    ],
-)
-def test_bad_prompts(messages: list, images: list[int], message: str) -> None:
-    with pytest.raises(DataError, match=message):
-        encode_prompt(messages, tokenizer("sp_legacy"), "v1", images)
+def test_a_caption_that_is_too_long_is_refused(family: str) -> None:
+    """A caption is one round: it is kept whole or not at all."""
+    record, image_tokens = draw(3, "plain")
+    length = len(encode(record, tokenizer(family), "plain", image_tokens).input_ids)
+    encode(record, tokenizer(family), "plain", image_tokens, length)
+    with pytest.raises(DataError, match=f"needs {length} tokens, max_length is {length - 1}"):
+        encode(record, tokenizer(family), "plain", image_tokens, length - 1)
