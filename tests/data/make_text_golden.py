@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 
 from tests import oracle_text as oracle
+from tests.oracle_layouts import NO_SYSTEM
 
 FILE = Path(__file__).parent / "golden" / "text.json"
 IMAGE_TOKENS = 2
@@ -39,11 +40,15 @@ LITERALS = {
 }
 
 
+NO_SYSTEM_LITERALS = {**LITERALS, "conversations": LITERALS["conversations"][1:]}
+
+
 def cases() -> list[dict]:
     """Family, template and record of each vector."""
-    chat = ("v0", "v1", "v1_short")
     pairs = [("plain", CAPTION)]
-    pairs += [(template, record) for template in chat for record in (TWO_ROUNDS, LITERALS)]
+    for template in oracle.TEMPLATES[1:]:
+        literals = NO_SYSTEM_LITERALS if template in NO_SYSTEM else LITERALS
+        pairs += [(template, TWO_ROUNDS), (template, literals)]
     return [
         {"family": family, "template": template, "record": record}
         for family in oracle.FAMILIES
@@ -52,9 +57,8 @@ def cases() -> list[dict]:
 
 
 def vector(case: dict) -> dict:
-    tokenizer, _, _ = oracle.structure(case["family"])
     parts = oracle.rendered(case["record"], case["template"])
-    ids, labels, starts = oracle.encode(parts, tokenizer, [IMAGE_TOKENS] * 2)
+    ids, labels, starts = oracle.structure(case["family"]).encode(parts, [IMAGE_TOKENS] * 2)
     return {**case, "input_ids": ids, "labels": labels, "image_starts": starts}
 
 
