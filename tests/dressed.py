@@ -44,3 +44,12 @@ def folding(folder: Path) -> Path:
     tree["normalizer"] = {"type": "Sequence", "normalizers": [{"type": "NFKC"}, *steps]}
     file.write_text(json.dumps(tree), encoding="utf-8")
     return folder
+
+
+def unprefixed(folder: Path) -> Path:
+    """A SentencePiece tokenizer, changed to put no space in front of any text."""
+    file = folder / "tokenizer.json"
+    tree = json.loads(file.read_text(encoding="utf-8"))
+    tree["pre_tokenizer"]["prepend_scheme"] = "never"
+    file.write_text(json.dumps(tree), encoding="utf-8")
+    return folder

@@ -21,6 +21,7 @@ from tests.oracle_layouts import (
     IMAGE,
     NO_SYSTEM,
     OPEN,
+    SYSTEM,
     TEMPLATES,
     Parts,
     mark,
@@ -28,7 +29,7 @@ from tests.oracle_layouts import (
     rendered,
 )
 
-__all__ = ["TEMPLATES", "normalise", "rendered"]
+__all__ = ["SYSTEM", "TEMPLATES", "normalise", "rendered"]
 
 TOKENIZERS = Path(__file__).parent / "data" / "tokenizers"
 FAMILIES = ("sp_legacy", "sp_first", "chatml", "llama3")

@@ -71,7 +71,7 @@ def near_misses(text: str, rng: random.Random) -> list[str]:
         text.title(),
         wide,
         wide[:at] + after,
-        text.replace("<", "‹").replace("|", "│"),
+        text.replace("<", "\u2039").replace("|", "\u2502"),
         text + "\u0301",
         before,
         after,

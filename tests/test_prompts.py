@@ -12,9 +12,7 @@ from tests.oracle_layouts import CHAT, IMAGE
 from tests.scale import scaled
 
 ROLES = {"system": "system", "human": "user", "gpt": "assistant"}
-TOKENIZERS = {
-    name: Tokenizer.from_pretrained(oracle.TOKENIZERS / name) for name in oracle.FAMILIES
-}
+TOKENIZERS = {name: Tokenizer.from_pretrained(oracle.TOKENIZERS / name) for name in oracle.FAMILIES}
 TRAINED_ALIKE = [template for template in oracle.TEMPLATES if template != "v0"]
 
 
