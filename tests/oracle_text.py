@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
+from llava_fast import Sample
 from tests.oracle_layouts import (
     BOS,
     CLOSE,
@@ -33,6 +34,7 @@ __all__ = ["SYSTEM", "TEMPLATES", "normalise", "rendered"]
 
 TOKENIZERS = Path(__file__).parent / "data" / "tokenizers"
 FAMILIES = ("sp_legacy", "sp_first", "chatml", "llama3")
+Arrays = tuple[list[int], list[int], list[int]]
 MARK = re.compile(f"{OPEN}(.*?){CLOSE}")
 
 
@@ -66,9 +68,7 @@ class Structure:
         named = self.spell(text).replace(EOS, self.eos).replace(IMAGE, self.image)
         return MARK.sub(r"\1", named)
 
-    def encode(
-        self, parts: Parts, image_tokens: list[int]
-    ) -> tuple[list[int], list[int], list[int]]:
+    def encode(self, parts: Parts, image_tokens: list[int]) -> Arrays:
         """Ids, labels and the first position of each image."""
         parts = [(self.spell(text), supervised) for text, supervised in parts]
         learned = [supervised for text, supervised in parts for _ in text]
@@ -84,6 +84,11 @@ class Structure:
             ids += [token] * count
             labels += [target] * count
         return ids, labels, starts
+
+
+def lists(sample: Sample) -> Arrays:
+    """Ids, labels and picture positions of ours, as the oracle has them."""
+    return sample.input_ids.tolist(), sample.labels.tolist(), sample.image_starts.tolist()
 
 
 def rename(tree: object, names: dict[str, str]) -> object:
@@ -139,6 +144,13 @@ CONTROL = [
 def random_text(rng: random.Random, length: int, literals: list[str]) -> str:
     pool = WORDS * 6 + RARE + literals
     return "".join(rng.choice(pool) + rng.choice(SPACES) for _ in range(length))
+
+
+def draw(seed: int, template: str) -> tuple[dict, list[int]]:
+    """A random record, and a number of tokens for each of its pictures."""
+    rng = random.Random(seed)
+    record = random_record(rng, template)
+    return record, [rng.randint(1, 5) for _ in record["image"]]
 
 
 def random_record(rng: random.Random, template: str, injections: bool = True) -> dict:

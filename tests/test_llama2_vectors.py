@@ -14,6 +14,7 @@ from transformers import AutoTokenizer
 from benches.peers import llava_text
 from llava_fast import Sample, Tokenizer, encode
 from tests import llava_rules as rules
+from tests import oracle_text as oracle
 from tests.data import make_text_golden as golden
 from tests.scale import scaled
 
@@ -92,6 +93,17 @@ def test_ids_of_v1_without_the_space_after_a_token(newer: Path) -> None:
     assert taught(sample) == [(46, 50), (59, 65)]
 
 
+def test_ids_of_v1_with_the_space_after_a_picture_only(newer: Path) -> None:
+    """LLaVA encodes the text behind a picture alone, so that it begins with one after all."""
+    ours = Tokenizer.from_pretrained(newer, image_prefix=True)
+    sample = encode(golden.TWO_ROUNDS, ours, "v1", 1)
+    expected = [int(word) for word in V1.split()]
+    expected[20:22] = [11889]
+    assert sample.input_ids.tolist()[31:] == expected
+    assert len(sample.input_ids) == 66
+    assert taught(sample) == [(47, 51), (60, 66)]
+
+
 def test_a_caption(legacy: Path) -> None:
     turns = [{"from": "human", "value": "<image>"}, {"from": "gpt", "value": "A cat."}]
     record = {"image": "a.jpg", "conversations": turns}
@@ -110,3 +122,27 @@ def test_ids_and_labels_equal_llavas(template: str, legacy: Path) -> None:
         expected = [ours.image_id if token == llava_text.IMAGE else token for token in ids]
         assert sample.input_ids.tolist() == expected, f"seed {seed}"
         assert sample.labels.tolist() == labels, f"seed {seed}"
+
+
+@pytest.fixture(scope="module", params=["legacy", "newer"])
+def with_pictures(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Tokenizer, oracle.Structure]:
+    """Llama's own vocabulary with a token for pictures."""
+    folder = tmp_path_factory.mktemp("with_pictures")
+    theirs = AutoTokenizer.from_pretrained(request.getfixturevalue(request.param))
+    theirs.add_special_tokens({"additional_special_tokens": ["<image>"]})
+    theirs.save_pretrained(folder)
+    return Tokenizer.from_pretrained(folder), oracle.structure_of(folder)
+
+
+@pytest.mark.parametrize("template", oracle.TEMPLATES)
+def test_ids_and_labels_equal_the_whole_string(
+    with_pictures: tuple[Tokenizer, oracle.Structure], template: str
+) -> None:
+    ours, structure = with_pictures
+    for seed in range(scaled(5_000)):
+        record, image_tokens = oracle.draw(seed, template)
+        expected = structure.encode(oracle.rendered(record, template), image_tokens)
+        sample = encode(record, ours, template, image_tokens, 1 << 20)
+        assert oracle.lists(sample) == expected, f"seed {seed}"

@@ -1,7 +1,6 @@
 """Generation prompts: the start of the conversation as it was trained on."""
 
 import json
-import random
 
 import pytest
 
@@ -32,9 +31,7 @@ def joined(segments: list) -> str:
 def test_a_prompt_is_the_start_of_its_training_conversation(family: str, template: str) -> None:
     ours = TOKENIZERS[family]
     for seed in range(scaled(2_000)):
-        rng = random.Random(seed)
-        record = oracle.random_record(rng, template)
-        image_tokens = [rng.randint(1, 5) for _ in record["image"]]
+        record, image_tokens = oracle.draw(seed, template)
         *turns, answer = record["conversations"]
         trained = encode(record, ours, template, image_tokens, 1 << 20)
         messages = [{"role": ROLES[turn["from"]], "content": content(turn)} for turn in turns]
