@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from benches import pictures
-from benches.apart import Case, MissingError
+from benches.apart import Case
 from benches.conftest import Apart, Gallery
 from benches.gates import EXACT, Bound, Verdict, against_reference
 from benches.peers import processors
@@ -144,10 +144,7 @@ def two_threads(folder: str) -> Case:
 def cached(folder: str, cache: str) -> Case:
     """Ours from a filled pixel cache against ours without one, each picture a call of its own."""
     files = pictures.read(folder)
-    try:
-        stored = _ours("crop", threads=1, cache=cache)
-    except TypeError as error:
-        raise MissingError("this build has no pixel cache") from error
+    stored = _ours("crop", threads=1, cache=cache)
     fresh = _ours("crop", threads=1)
 
     def check() -> Verdict:

@@ -13,6 +13,7 @@ use crate::{Error, Result};
 
 /// Below this many bytes the allocator keeps its memory by itself.
 const SMALLEST: usize = 256 << 10;
+
 /// Buffers that nobody uses, the one that came back last at the end.
 pub struct Idle<T> {
     buffers: Mutex<Vec<Vec<T>>>,

@@ -1,9 +1,10 @@
 //! Many pictures at once, on several threads.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use super::fit::Places;
-use super::{Cached, Form, ImageConfig, Mode, Output, Pixels, Rgb8, fit, fit_file, probe};
+use super::{Cached, Form, ImageConfig, Known, Output, Pixels, Rgb8, fit, fit_file, look};
 use crate::cache::PixelCache;
 use crate::parallel;
 use crate::source::read_image;
@@ -30,13 +31,6 @@ pub struct Batch {
     pub squares: Vec<usize>,
     /// height and width of each picture as it was in its file
     pub sizes: Vec<[i64; 2]>,
-}
-
-/// What is known of a picture before it is decoded.
-struct Known {
-    /// what was read to learn it
-    file: Option<Vec<u8>>,
-    squares: usize,
 }
 
 /// Reads, decodes and fits pictures with up to `threads` threads. What comes as a file is looked for
@@ -83,24 +77,18 @@ fn all<B: AsRef<[u8]> + Sync, T: Form>(
 }
 
 impl<B: AsRef<[u8]>> Source<B> {
-    /// Only a picture that may become several squares is looked at.
-    fn look(&self, config: &ImageConfig) -> Result<Known> {
-        if config.mode != Mode::AnyRes {
-            return Ok(Known { file: None, squares: 1 });
+    fn look(&self, config: &ImageConfig) -> Result<Known<Cow<'_, [u8]>>> {
+        match self {
+            Self::Pixels(image) => Ok(Known::of_size(config, image.width, image.height)),
+            Self::Bytes(bytes) => look(config, || Ok(Cow::Borrowed(bytes.as_ref()))),
+            Self::File(path) => look(config, || read(path, config)),
         }
-        let mut file = None;
-        let (width, height) = match self {
-            Self::Pixels(image) => (image.width, image.height),
-            Self::Bytes(bytes) => probe(bytes.as_ref(), &config.decode)?,
-            Self::File(path) => probe(file.insert(read(path, config)?), &config.decode)?,
-        };
-        Ok(Known { file, squares: config.squares(width, height) })
     }
 
     /// Height and width of the picture that was written.
     fn write<T: Form>(
         &self,
-        known: Known,
+        known: Known<Cow<'_, [u8]>>,
         config: &ImageConfig,
         cached: Option<Cached<'_>>,
         out: &mut [T],
@@ -126,6 +114,6 @@ impl<B: AsRef<[u8]>> Source<B> {
     }
 }
 
-fn read(path: &Path, config: &ImageConfig) -> Result<Vec<u8>> {
-    read_image(path, &config.decode.limits)
+fn read<'a>(path: &Path, config: &ImageConfig) -> Result<Cow<'a, [u8]>> {
+    read_image(path, &config.decode.limits).map(Cow::Owned)
 }

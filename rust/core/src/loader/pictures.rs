@@ -2,7 +2,7 @@
 
 use super::{Batch, Dataset};
 use crate::error::Result;
-use crate::image::{Cached, Form, Mode, Output, Pixels, Places, fit_file, probe};
+use crate::image::{Cached, Form, Known, Mode, Output, Pixels, Places, fit_file, look};
 use crate::parallel;
 
 /// A picture of a record, as far as its tokens are concerned.
@@ -23,25 +23,12 @@ pub(super) type Wanted = (usize, Picture);
 impl Dataset {
     /// Reads a picture's header where it decides how many tokens there are.
     pub(super) fn look(&self, path: String) -> Result<Picture> {
-        let tokens = self.image.patches();
-        let picture = Picture { path, tokens, squares: 1, file: None, size: [0; 2] };
-        if self.image.mode != Mode::AnyRes {
-            return Ok(picture);
+        match look(&self.image, || self.read(&path)) {
+            Ok(Known { squares, tokens, size, file }) => {
+                Ok(Picture { path, tokens, squares, file, size })
+            }
+            Err(error) => Err(error.in_image(&path)),
         }
-        let look = |path: &str| {
-            let file = self.read(path)?;
-            let (width, height) = probe(&file, &self.image.decode)?;
-            Ok((file, width, height))
-        };
-        let (file, width, height) =
-            look(&picture.path).map_err(|error: crate::Error| error.in_image(&picture.path))?;
-        Ok(Picture {
-            tokens: self.image.image_tokens(width, height),
-            squares: self.image.squares(width, height),
-            file: Some(file),
-            size: [height as i64, width as i64],
-            ..picture
-        })
     }
 
     /// Loads pictures into one buffer; a document that misses one becomes a hole and takes its other
