@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from llava_fast import ImageConfig, ImageProcessor
+from llava_fast import ImageConfig, ImageProcessor, decode_image
 from tests.data.make_pictures import jpeg, scene
 from tests.scale import scaled
 
@@ -116,6 +116,26 @@ def test_memory_comes_back_with_its_last_user():
     assert place(other) != before
     del view
     assert place(processor(FILES[:3], "np")["pixel_values"]) == before
+
+
+def test_a_decoded_picture_has_its_memory_to_itself():
+    """Beyond 256 KiB it comes from the pool, and goes back there with its last user."""
+    files = [jpeg(scene(500, 400, seed)) for seed in (1, 2)]
+    first, second = decode_image(files[0]), decode_image(files[1])
+    assert not np.shares_memory(first, second)
+    expected = digest(second)
+    first[:] = 7
+    assert first.flags.carray
+    assert digest(second) == expected
+    before, view = place(first), first[3:, ::2]
+    del first
+    other = decode_image(files[1])
+    assert place(other) != before
+    assert (view == 7).all()
+    del view
+    again = decode_image(files[1])
+    assert place(again) == before
+    assert digest(again) == digest(other) == expected
 
 
 def test_an_array_is_the_callers_own():
