@@ -34,7 +34,11 @@ def says(arguments: list[str], capsys) -> str:
 def test_missing_inputs_are_named_before_anything_is_loaded(world, tmp_path, capsys):
     for key, value, expected in (
         ("data", world / "none.json", "data: `{}` is missing, expected a file"),
-        ("images", world / "stage1.json", "images: `{}` is something else, expected a folder"),
+        (
+            "images",
+            world / "stage1.json",
+            "images: `{}` is something else, expected a folder, a zip or a tar",
+        ),
         ("held_out", world, "held_out: `{}` is a folder, expected a file"),
         ("vision", world, "vision: `{}` has no `config.json`"),
         ("llm", world / "none", "llm: `{}` is missing, expected a model directory"),
@@ -118,6 +122,39 @@ def test_a_finished_run_answers_at_once_without_torch(world, tmp_path):
     assert whole["before_exact"] == whole["stages"]["stage2"]["before_exact"]
     refused = subprocess.run([*command, "seed=9"], cwd=ROOT, capture_output=True, text=True)
     assert "holds a run with other settings, seed: was 0, now 9" in refused.stderr
+
+
+def test_pictures_may_come_from_an_archive(world, tmp_path):
+    """A run on a zip or a tar gives the model of the run on the folder, also after a kill."""
+    models, asks = {}, {}
+    for kind in ("folder", "zip", "tar"):
+        images = world / "images"
+        if kind != "folder":
+            images = shutil.make_archive(str(tmp_path / "pictures"), kind, images)
+        out, log = tmp_path / kind, tmp_path / f"{kind}.log"
+        held_out = world / "held_out.json"
+        words = stage(world, out, images=images, template="v1_short", held_out=held_out)
+        if kind == "zip":
+            assert finish(words, log, cut=("llava_fast.training.loop:to_device", 3)) == -9
+        assert finish(words, log) == 0, log.read_text()
+        models[kind] = (out / "model" / "model.safetensors").read_bytes()
+        asks[kind] = json.loads((out / "summary.json").read_text())["ask"]
+    assert models["zip"] == models["tar"] == models["folder"]
+    # An entry of an archive has no path that `generate` could open.
+    assert f"--image {world}/images/" in asks["folder"]
+    assert asks["zip"] == asks["tar"] == ""
+
+
+def test_links_are_followed_where_that_is_asked_for(world, tmp_path):
+    images = tmp_path / "images"
+    images.mkdir()
+    for path in (world / "images").iterdir():
+        (images / path.name).symlink_to(path)
+    out, log = tmp_path / "run", tmp_path / "log"
+    assert finish(stage(world, out, images=images), log) == 1
+    assert "error: record " in log.read_text()
+    # What was refused goes on with the one setting changed.
+    assert finish(stage(world, out, images=images, follow_links="true"), log) == 0, log.read_text()
 
 
 def test_fresh_starts_over(world, tmp_path):

@@ -18,10 +18,10 @@ PARTS = ("projector", "llm", "vision")
 EVALUATIONS = ("held_out", "blind", "unseen")
 
 # Settings that a run may go on with changed: they decide neither what is trained on nor how.
-# `on_bad_sample` is one because a bad picture moves no other sample.
+# `on_bad_sample` and `follow_links` are two because a bad picture moves no other sample.
 NEUTRAL = frozenset(
     {"out", "fresh", "log_every", "save_every", "keep", "workers", "num_threads"}
-    | {"device", "on_bad_sample"}
+    | {"device", "on_bad_sample", "follow_links"}
 )
 # Files may move while a run is not finished: the loader knows their content by its fingerprint.
 MOVABLE = frozenset({"data", "images"})
@@ -46,7 +46,7 @@ class TrainConfig:
     llm: str = key("", "directory of a Llama model with its tokenizer, for a new LLaVA")
     projector_type: str = key("mlp2x_gelu", "projector of a new LLaVA: mlp2x_gelu or linear")
     data: str = key("", "records: a LLaVA JSON file")
-    images: str = key("", "folder that the image paths in the records start from")
+    images: str = key("", "folder, zip or tar that the image paths in the records start from")
     template: str = key("v1", "conversation template: v1, plain, qwen_2 ...; or a JSON file")
     image_mode: str = key("pad", "crop (centre) or pad (to a square of the mean colour)")
     train: str = key("projector,llm", "parts that learn, of projector, llm, vision")
@@ -61,6 +61,7 @@ class TrainConfig:
         0, "tokens of a record, later turns are cut; 0 = the model's, at most 2048"
     )
     on_bad_sample: str = key("raise", "raise, or skip: leave bad records out and list them")
+    follow_links: bool = key(False, "let symbolic links lead out of the folder `images`")
     lr: float = key(2e-5, "peak learning rate")
     warmup: float = key(0.03, "share of the steps with a rising rate, rounded up; then cosine to 0")
     weight_decay: float = key(0.0, "AdamW weight decay, matrices only")

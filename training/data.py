@@ -34,6 +34,7 @@ def open_dataset(config: TrainConfig, data: str) -> LlavaDataset:
         template=config.template,
         max_length=record_limit(config),
         on_bad_sample=config.on_bad_sample,
+        follow_links=config.follow_links,
     )
     if not longest(dataset):
         raise ValueError(f"`{data}`: no usable record")

@@ -8,7 +8,9 @@ import struct
 import tempfile
 from collections.abc import Set
 from pathlib import Path
+from tarfile import is_tarfile
 from typing import Any
+from zipfile import is_zipfile
 
 from .config import TrainConfig
 
@@ -32,8 +34,7 @@ def check_inputs(config: TrainConfig, but: Set[str] = frozenset()) -> None:
         if key in ("model", "vision", "llm"):
             _model_directory(key, path)
         elif key == "images":
-            if not path.is_dir():
-                raise ValueError(f"{key}: `{path}` is {_kind(path)}, expected a folder")
+            _pictures(key, path)
         elif not path.is_file():
             raise ValueError(f"{key}: `{path}` is {_kind(path)}, expected a file")
     if (config.model or config.llm) not in but:
@@ -67,6 +68,12 @@ def _model_directory(key: str, path: Path) -> None:
         raise ValueError(f"{key}: `{path}` has no `config.json`")
     if not any(path.glob("*.safetensors")):
         raise ValueError(f"{key}: `{path}` has no `.safetensors` file")
+
+
+def _pictures(key: str, path: Path) -> None:
+    if path.is_dir() or (path.is_file() and (is_zipfile(path) or is_tarfile(path))):
+        return
+    raise ValueError(f"{key}: `{path}` is {_kind(path)}, expected a folder, a zip or a tar")
 
 
 def _kind(path: Path) -> str:

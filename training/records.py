@@ -50,8 +50,8 @@ def places(path: str, packs: list[Batch]) -> Iterator[str]:
 
 def ask_command(config: TrainConfig) -> str:
     """A command that asks the new model about the first picture of the held-out records; "" if no
-    record has a picture and a question."""
-    if config.template == "plain":
+    record has a picture and a question, or the pictures are no files but entries of an archive."""
+    if config.template == "plain" or not Path(config.images).is_dir():
         return ""
     for record in read_records(Path(config.held_out or config.data)):
         picture, question = _picture(record), _question(record)
