@@ -2,7 +2,7 @@
 
 The peers: LLaVA's rule, where it is right; `tokenizers` with labels from offsets; the chat template
 of transformers. Ours also puts 576 image positions where the peers leave one; the gate folds them
-before comparing. The last family has a split pattern that ours does not know, so it is encoded whole.
+before comparing. The last family has a split pattern that ours does not know: it is encoded whole.
 """
 
 import json
@@ -75,7 +75,7 @@ def family(request: pytest.FixtureRequest, quick: bool, tmp_path: Path) -> Famil
 
 
 def _unknown_pattern(folder: Path) -> Path:
-    """The tokenizer of Llama 3 with digits one by one and an alternative that comes to nothing."""
+    """The tokenizer of Llama 3, its pattern with one more alternative, which comes to nothing."""
     source = TOKENIZER.parent / "llama3"
     tree = json.loads((source / "tokenizer.json").read_text(encoding="utf-8"))
     tree["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"] += "|$"

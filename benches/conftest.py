@@ -51,7 +51,7 @@ def compare(request: pytest.FixtureRequest) -> Compare:
 
     ours, peer: callables without arguments that do the whole work. `view` turns each result into a
     dict of arrays for the gate. items: pictures, records, ... that one call handles. setting: what
-    tells this row from others, for its goal; `path` is the code path of ours, if not the processor's.
+    tells this row from others, for its goal; its `path`, if any, stands for the processor's.
     """
     bench = request.path.stem.removeprefix("bench_")
     pairs = request.config.getoption("pairs")

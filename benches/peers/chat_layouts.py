@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from benches.peers.llava_text import SYSTEM, image_first
 
 LLAMA_3_SYSTEM = (
-    "You are a helpful language and vision assistant. You are able to understand the visual content "
-    "that the user provides, and assist the user with a variety of tasks using natural language."
+    "You are a helpful language and vision assistant. You are able to understand the visual "
+    "content that the user provides, and assist the user with a variety of tasks using natural "
+    "language."
 )
 Span = tuple[int, int]
 
@@ -49,11 +50,13 @@ class Layout:
     def chat_template(self, bos: str) -> str:
         """The same for `apply_chat_template`, which then says what the assistant wrote."""
         before, after = self.user
+        user = f"{{{{ {before!r} + m['content'] + {after!r} }}}}"
+        answer = f"{{{{ {self.lead!r} + m['content'] + {self.stop!r} }}}}"
         return (
-            f"{{{{ {bos + self.start!r} }}}}{{% for m in messages %}}{{% if m['role'] == 'user' %}}"
-            f"{{{{ {before!r} + m['content'] + {after!r} }}}}{{% else %}}{{{{ {self.assistant!r} }}}}"
-            f"{{% generation %}}{{{{ {self.lead!r} + m['content'] + {self.stop!r} }}}}"
-            f"{{% endgeneration %}}{{{{ {self.end!r} }}}}{{% endif %}}{{% endfor %}}"
+            f"{{{{ {bos + self.start!r} }}}}{{% for m in messages %}}"
+            f"{{% if m['role'] == 'user' %}}{user}{{% else %}}{{{{ {self.assistant!r} }}}}"
+            f"{{% generation %}}{answer}{{% endgeneration %}}{{{{ {self.end!r} }}}}"
+            "{% endif %}{% endfor %}"
         )
 
 

@@ -1,4 +1,4 @@
-"""The same ids and labels from transformers: a chat template that marks what the assistant wrote."""
+"""The same ids and labels from transformers: its chat template marks what the assistant wrote."""
 
 from collections.abc import Sequence
 from pathlib import Path

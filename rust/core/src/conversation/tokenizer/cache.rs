@@ -30,6 +30,8 @@ pub struct Key<'a> {
     /// the tokenizer, and whether it puts a prefix before the word
     owner: u64,
     word: &'a [u8],
+    /// with the length, all of a word of up to eight bytes
+    head: u64,
     hash: u64,
 }
 
@@ -38,18 +40,52 @@ impl<'a> Key<'a> {
     #[inline]
     pub fn new(owner: u64, word: &'a str) -> Self {
         let word = word.as_bytes();
-        Self { owner, word, hash: xxh3_64_with_seed(word, owner) }
+        let head = head(word);
+        let hash = if word.len() <= size_of::<u64>() {
+            mix(head ^ owner.wrapping_mul(FACTORS[0]) ^ word.len() as u64)
+        } else {
+            xxh3_64_with_seed(word, owner)
+        };
+        Self { owner, word, head, hash }
     }
+}
+
+/// Odd numbers without a pattern, from the digits of pi.
+const FACTORS: [u64; 2] = [0x243f_6a88_85a3_08d3, 0x1319_8a2e_0370_7345];
+
+/// The first eight bytes; those of a shorter word in an order of its length.
+#[inline]
+fn head(word: &[u8]) -> u64 {
+    let four = |at: usize| {
+        let bytes = [word[at], word[at + 1], word[at + 2], word[at + 3]];
+        u64::from(u32::from_le_bytes(bytes))
+    };
+    match word.len() {
+        0 => 0,
+        length @ 1..4 => [0, length / 2, length - 1]
+            .map(|at| u64::from(word[at]))
+            .into_iter()
+            .fold(0, |head, byte| head << 8 | byte),
+        length @ 4..8 => four(0) | four(length - 4) << 32,
+        _ => four(0) | four(4) << 32,
+    }
+}
+
+#[inline]
+fn mix(word: u64) -> u64 {
+    let product = u128::from(word) * u128::from(FACTORS[1]);
+    product as u64 ^ (product >> 64) as u64
 }
 
 #[derive(Clone, Copy, Default)]
 struct Slot {
-    hash: u64,
+    head: u64,
     owner: u64,
+    hash: u32,
     word: u32,
     tokens: u32,
-    length: u8,
     count: u16,
+    length: u8,
 }
 
 /// The words of a thread.
@@ -96,7 +132,8 @@ impl Cache {
         }
         let place = self.place(key);
         let (word, tokens) = (self.words.len() as u32, first as u32);
-        self.slots[place] = Slot { hash: key.hash, owner: key.owner, word, tokens, length, count };
+        let (head, owner, hash) = (key.head, key.owner, key.hash as u32);
+        self.slots[place] = Slot { head, owner, hash, word, tokens, count, length };
         self.used += 1;
         self.words.extend_from_slice(key.word);
     }
@@ -117,10 +154,12 @@ impl Cache {
 
     #[inline]
     fn holds(&self, slot: &Slot, key: &Key) -> bool {
+        let length = usize::from(slot.length);
         let word = slot.word as usize;
-        slot.hash == key.hash
+        slot.head == key.head
             && slot.owner == key.owner
-            && self.words[word..word + usize::from(slot.length)] == *key.word
+            && length == key.word.len()
+            && (length <= size_of::<u64>() || self.words[word..word + length] == *key.word)
     }
 
     fn make_room(&mut self, bytes: usize, tokens: usize) {

@@ -28,7 +28,8 @@ pub fn build(tree: &Value) -> Result<Encoder> {
     Ok(encoder)
 }
 
-/// No truncation, no padding, and every structural id is a special token.
+/// No truncation, no padding. Every structural id is a special token, and so is what a template
+/// writes as structure: a file that was made by `add_tokens` may not say so.
 pub fn settle(tree: &mut Value, structural: &[u32]) {
     let Some(fields) = tree.as_object_mut() else { return };
     fields.remove("truncation");
@@ -36,10 +37,17 @@ pub fn settle(tree: &mut Value, structural: &[u32]) {
     let added = fields.get_mut("added_tokens").and_then(Value::as_array_mut);
     for token in added.into_iter().flatten().filter_map(Value::as_object_mut) {
         let id = token.get("id").and_then(Value::as_u64);
-        if structural.iter().any(|&own| id == Some(u64::from(own))) {
+        let content = token.get("content").and_then(Value::as_str).unwrap_or_default();
+        if structural.iter().any(|&own| id == Some(u64::from(own))) || is_of_a_template(content) {
             token.insert("special".to_owned(), Value::Bool(true));
         }
     }
+}
+
+fn is_of_a_template(token: &str) -> bool {
+    token.starts_with('<')
+        && token.ends_with('>')
+        && include_str!("../templates.json").contains(token)
 }
 
 /// Whether the post-processor itself begins a sequence with this id.

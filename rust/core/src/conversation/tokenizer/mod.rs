@@ -12,7 +12,9 @@
 //! string. A second encoder never does. A BOS is an id before the string, not part of it.
 
 mod cache;
+mod literals;
 mod load;
+mod shape;
 mod words;
 
 #[cfg(test)]
@@ -25,8 +27,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde_json::Value;
 
 use self::cache::{Cache, Key, Token};
+use self::literals::Literals;
 use self::load::{Encoder, Prefix, does_not_load};
-use self::words::{Literals, Rule};
+use self::words::Rule;
 use crate::error::{Error, Result};
 use crate::fingerprint::fingerprint;
 
@@ -114,7 +117,10 @@ impl Tokenizer {
             let message = "image_prefix: the tokenizer puts no `▁` before a text";
             return Err(Error::Argument(message.to_owned()));
         }
-        let words = Rule::of(&tree).and_then(|rule| Ok((rule, Literals::of(&tree, rule)?)));
+        let words = Rule::of(&tree).and_then(|rule| {
+            let literals = Literals::of(&tree, &rule)?;
+            Ok((rule, literals))
+        });
         let control = load::control_ids(&encoder, &tree, &options);
         let added = encoder.get_added_tokens_decoder().into_iter();
         let key = format!("{options:?}");
@@ -201,7 +207,7 @@ impl Tokenizer {
     pub fn encode_chunk(&self, text: &str, place: Place, out: &mut Chunk) -> Result<()> {
         match &self.words {
             Ok((rule, literals)) if !literals.occur_in(text) => {
-                self.encode_words(*rule, text, place, out)
+                self.encode_words(rule, text, place, out)
             }
             _ => self.encode_whole(text, place, out),
         }
@@ -215,7 +221,7 @@ impl Tokenizer {
         self.encode_with(self.has_prefix(place), text, 0, out)
     }
 
-    fn encode_words(&self, rule: Rule, text: &str, place: Place, out: &mut Chunk) -> Result<()> {
+    fn encode_words(&self, rule: &Rule, text: &str, place: Place, out: &mut Chunk) -> Result<()> {
         Cache::with(|cache| {
             let mut prefix = self.has_prefix(place);
             let mut at = 0;

@@ -133,24 +133,26 @@ proptest! {
 
 #[test]
 fn words_are_what_they_are_called() {
-    let words = |rule: Rule, text| rule.words(text).collect::<Vec<&str>>();
-    assert_eq!(words(Rule::Mark, " a  b▁c\nd ▁e"), [" a", "  b", "▁c\nd", " ▁e"]);
+    let words = |rule: &Rule, text: &str| rule.words(text).map(str::to_owned).collect::<Vec<_>>();
+    let pairs = Rule::of(&tree("sp_legacy")).expect("a rule");
     assert_eq!(
-        words(Rule::Space, " a  b▁c\n d\u{a0} e\u{301} f"),
-        [" a", "  b▁c\n d\u{a0} e\u{301}", " f"]
+        words(&pairs, " red  dot,▁is\nit 19?"),
+        [" red", "  dot", ",", "▁is", "\n", "it", " 19", "?"]
     );
-    assert!(words(Rule::Space, "").is_empty());
+    let text = " It's 19 (a)  b▁c\n d\u{a0} e\u{301} f";
+    let expected = [" It", "'s", " 19", " (a", ")", "  b▁c", "\n d\u{a0} e\u{301}", " f"];
+    assert_eq!(words(&Rule::Classes, text), expected);
+    assert!(words(&pairs, "").is_empty() && words(&Rule::Classes, "").is_empty());
 }
 
 #[test]
 fn other_tokenizers_are_not_cut_and_say_why() {
     let byte_level = json!({"type": "ByteLevel", "trim_offsets": true, "add_prefix_space": false});
     let pattern = "/pre_tokenizer/pretokenizers/0/pattern/Regex";
-    let merge = "a token has a `▁` after something else";
     let ends = "the model treats the ends of a text in a way of its own";
     let cases = [
-        (changed("sp_legacy", "/model/merges/0", json!(["e▁", "▁"])), merge),
-        (changed("sp_legacy", "/model/merges/0", json!("e▁ ▁")), merge),
+        (changed("sp_legacy", "/model/merges/0", json!(["<0x0A>", "▁"])), "a merge takes a byte"),
+        (changed("sp_legacy", "/model/merges/0", json!("x <0xE2>")), "a merge takes a byte"),
         (changed("sp_legacy", "/model/ignore_merges", json!(true)), ends),
         (changed("sp_legacy", "/model/end_of_word_suffix", json!("</w>")), ends),
         (
@@ -177,7 +179,7 @@ fn other_tokenizers_are_not_cut_and_say_why() {
         ),
     ];
     for (tree, reason) in cases {
-        let found = Rule::of(&tree).and_then(|rule| Literals::of(&tree, rule));
+        let found = Rule::of(&tree).and_then(|rule| Literals::of(&tree, &rule));
         assert_eq!(found.err(), Some(reason));
     }
 }
@@ -218,4 +220,17 @@ fn a_control_token_is_an_error_each_time() {
             .expect_err("a control id");
         assert!(error.to_string().contains("its control token `▁red`"), "{error}");
     }
+}
+
+#[test]
+fn what_templates_write_is_special_even_if_the_file_does_not_say_so() {
+    let mut tree = tree("chatml");
+    for token in tree["added_tokens"].as_array_mut().expect("a list") {
+        token["special"] = false.into();
+    }
+    let tokenizer = load(&tree, None).expect("a tokenizer");
+    let text = "<|im_start|>user";
+    let (length, id) = tokenizer.special_at(text).expect("a special token");
+    assert_eq!(&text[..length], "<|im_start|>");
+    assert!(!encoded(&tokenizer, text, Place::Start, false).ids.contains(&id));
 }
