@@ -18,7 +18,7 @@ from PIL import Image
 
 from llava_fast import DataError, DataLoader, encode
 from llava_fast.cli import main
-from llava_fast.files import replace_file
+from llava_fast.inspect import terminal
 from tests import tiny_data
 
 FAMILIES = {
@@ -317,13 +317,13 @@ def test_a_bad_record_is_shown_with_its_fault(run, tmp_path):
     tiny_data.save(tmp_path, records)
     code, out, _ = run(*words(tmp_path), "-n", 3)
     assert code == 0
-    assert "fault: bad_turn: record 0 (id `r0`) in" in out
+    assert "fault: unknown_role: record 0 (id `r0`) in" in out
     assert '"from": "robot"' in " ".join(out.split())
     assert "fault: not_an_image: record 1 (id `r1`)" in out
     assert "1.jpg -> <image> x4 [" in out
     found = json.loads(run(*words(tmp_path), "-n", 3, "--json")[1])["records"]
     assert [one["fault"] and one["fault"]["code"] for one in found] == [
-        "bad_turn",
+        "unknown_role",
         "not_an_image",
         None,
     ]
@@ -354,6 +354,25 @@ def test_rounds_that_are_cut_are_noted(run, tmp_path):
     assert "  note: 2 rounds do not fit into max_length: left out\n" in out
     [found] = json.loads(run(*options, "--json")[1])["records"]
     assert (found["cut_rounds"], found["tokens"]) == (2, room)
+
+
+def test_what_was_put_right_is_noted(run, tmp_path):
+    records = tiny_data.write(tmp_path, 3)
+    records[0]["conversations"].append({"from": "human", "value": "And?"})
+    records[2]["conversations"][0]["value"] += "<image>"
+    tiny_data.save(tmp_path, records)
+    _, out, _ = run(*words(tmp_path))
+    assert "  note: dropped_open_question: a question without an answer at the end" in out
+    assert "fault: image_tag_count" in out
+    _, out, _ = run(*words(tmp_path), "--compat", "llava")
+    assert "  note: collapsed_tags: several `<image>` in one turn are one\n" in out
+    found = json.loads(run(*words(tmp_path), "--compat", "llava", "--json")[1])["records"]
+    assert [one["repairs"] for one in found] == [["dropped_open_question"], [], ["collapsed_tags"]]
+
+
+def test_every_repair_is_put_into_words(root):
+    source = (root / "rust" / "core" / "src" / "record" / "repair.rs").read_text()
+    assert set(re.findall(r'=> "([a-z_]+)"', source)) == set(terminal.REPAIRS)
 
 
 def test_packs_are_the_loaders(run, folder):

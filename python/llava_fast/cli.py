@@ -67,6 +67,41 @@ def _add_doctor(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
 
 
+def _add_inspect(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Shows records as the loader encodes them: segments, token ids, what is learned (+), "
+        "pictures, stops, packs. A bad record is shown with its fault. Exit status: 0, 1 for a "
+        "failure, 2 if a record would train on nothing."
+    )
+    parser.add_argument("data", metavar="DATA", help="file of LLaVA records")
+    parser.add_argument("--tokenizer", metavar="DIR", help="directory; default: that of --model")
+    parser.add_argument(
+        "--model", metavar="DIR", help="tokenizer, template and image settings of this model"
+    )
+    parser.add_argument(
+        "--template", metavar="NAME|FILE", help="name or .json file; default: of --model, else v1"
+    )
+    parser.add_argument("--images", metavar="PLACE", help="folder, .zip or .tar of the pictures")
+    _add_sizes(parser)
+    _add_reading(parser)
+    parser.add_argument(
+        "-n", dest="count", type=int, default=3, metavar="N", help="how many; default: 3"
+    )
+    parser.add_argument(
+        "--record",
+        dest="records",
+        action="append",
+        metavar="I|ID",
+        help="this one, may be repeated",
+    )
+    parser.add_argument(
+        "--pack-tokens", type=int, metavar="N", help="also the first packs of so many tokens"
+    )
+    parser.add_argument("--stats", action="store_true", help="also figures over all records")
+    parser.add_argument("--html", metavar="FILE", help="write a page with pictures instead")
+    parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+
+
 def _add_index(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Reads every record as the loader does and says what is wrong with which, how much is "

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from llava_fast.checks import LARGEST_COUNT, integer
+from llava_fast.checks import LARGEST_COUNT, integer, reading
 from llava_fast.config import ImageConfig
 from llava_fast.files import read_json, replace_file
 from llava_fast.inspect import stats as figures
@@ -26,7 +26,8 @@ class Request:
     """The arguments of `llava-fast inspect`; None = not given.
 
     data: file of records. tokenizer, model: directories. count: records and packs to show.
-    records: numbers or ids of the records to show, instead of the first ones.
+    records: numbers or ids of the records to show, instead of the first ones. compat,
+    keep_leading_answer: as in `LlavaDataset`.
     """
 
     data: str
@@ -42,6 +43,8 @@ class Request:
     pack_tokens: int | None = None
     html: str | None = None
     stats: bool = False
+    compat: str = "strict"
+    keep_leading_answer: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be shown."""
@@ -51,7 +54,13 @@ class Request:
         integer("--max-length", self.max_length, 1, LARGEST_COUNT)
         if self.pack_tokens is not None:
             integer("--pack-tokens", self.pack_tokens, 1, LARGEST_COUNT)
+        _ = self.reading
         ImageConfig(**self.given_image)
+
+    @property
+    def reading(self) -> tuple[bool, bool]:
+        """How records are read that are not as they should be."""
+        return reading(self.compat, self.keep_leading_answer)
 
     @property
     def given_image(self) -> dict[str, Any]:
@@ -72,7 +81,13 @@ class Inspection:
         tokenizer = Tokenizer.from_pretrained(request.tokenizer or request.model or "")
         image, template = _image(request), _template(request)
         self._source = Source(
-            request.data, request.images, tokenizer, image, template, request.max_length
+            request.data,
+            request.images,
+            tokenizer,
+            image,
+            template,
+            request.max_length,
+            request.reading,
         )
         self._pieces = Pieces(tokenizer)
         source = self._source

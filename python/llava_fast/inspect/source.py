@@ -38,7 +38,8 @@ class Sizes(NamedTuple):
 class Source:
     """The records of a data file as a loader with these settings takes them.
 
-    Arguments as in `LlavaDataset`. Raises DataError naming the file that cannot be used.
+    Arguments as in `LlavaDataset`, and what `checks.reading` makes of two of them. Raises DataError
+    naming the file that cannot be used.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Source:
         image: ImageConfig,
         template: Template,
         max_length: int,
+        reading: tuple[bool, bool] = (False, False),
     ) -> None:
         self.name = fspath(data)
         self.tokenizer = tokenizer
@@ -65,6 +67,7 @@ class Source:
             template=text,
             image=image,
             max_length=max_length,
+            reading=reading,
             cache=None,
         )
 
@@ -93,7 +96,7 @@ class Source:
         """
         text = self._core.json(number)
         name = _id(text, number)
-        sample, bad, cut_rounds, paths = self._core.view(number)
+        sample, bad, cut_rounds, paths, repairs = self._core.view(number)
         if sample is None:
             assert bad is not None
             return Record(number, name, text, _NOTHING, _NOTHING, [], fault=Fault(*bad[1:]))
@@ -107,7 +110,16 @@ class Source:
         fault = Fault(*worse[0][1:]) if worse else None
         parts = [Segment(*segment) for segment in segments]
         return Record(
-            number, name, text, ids, labels, parts, shown, cut_rounds=cut_rounds, fault=fault
+            number,
+            name,
+            text,
+            ids,
+            labels,
+            parts,
+            shown,
+            repairs,
+            cut_rounds=cut_rounds,
+            fault=fault,
         )
 
     def _picture(
@@ -140,7 +152,6 @@ class Source:
             "max_length": self.max_length,
             "image_mode": self.image.mode,
             "image_size": self.image.size,
-            "pictures_looked_at": self._look,
         }
         return Report(settings | json.loads(check.report()))
 

@@ -29,6 +29,15 @@ _STYLES = {
     "fault": "31",
     "note": "33",
 }
+# By the codes of `Repair` in rust/core/src/record/repair.rs.
+REPAIRS = {
+    "misspelled_key": "`conversatons` is read as `conversations`",
+    "stripped_end_mark": "an end mark in the text of an answer is left out",
+    "dropped_leading_answer": "an answer before the first question is left out",
+    "dropped_open_question": "a question without an answer at the end is left out",
+    "collapsed_tags": "several `<image>` in one turn are one",
+    "unused_image": "a picture that no `<image>` refers to is left out",
+}
 _INDENT = 22
 _LEAST_WIDTH = 40
 
@@ -103,11 +112,12 @@ def summary(record: Record) -> str:
 
 
 def notes(record: Record) -> list[str]:
-    """What the sample leaves out of the record."""
-    if not record.cut_rounds:
-        return []
-    many = "the last round does" if record.cut_rounds == 1 else f"{record.cut_rounds} rounds do"
-    return [f"{many} not fit into max_length: left out"]
+    """What was put right in a record, and what is left out of it."""
+    said = [f"{code}: {REPAIRS[code]}" if code in REPAIRS else code for code in record.repairs]
+    if record.cut_rounds:
+        many = "the last round does" if record.cut_rounds == 1 else f"{record.cut_rounds} rounds do"
+        said.append(f"{many} not fit into max_length: left out")
+    return said
 
 
 def _place(start: int, stop: int) -> str:

@@ -72,7 +72,8 @@ class Record:
 
     number: position in the data; id: its own name. json: as it is written.
     input_ids, labels: (T,) int64, -100 where nothing is learned; empty if it has none.
-    cut_rounds: rounds at the end that do not fit. fault: None for a good record.
+    repairs: codes of what was put right. cut_rounds: rounds at the end that do not fit.
+    fault: None for a good record.
     """
 
     number: int
@@ -82,6 +83,7 @@ class Record:
     labels: np.ndarray
     segments: list[Segment]
     pictures: list[Picture] = field(default_factory=list)
+    repairs: list[str] = field(default_factory=list)
     cut_rounds: int = 0
     fault: Fault | None = None
 
@@ -124,6 +126,7 @@ class Record:
             "labels": self.labels.tolist(),
             "stops": self.stops,
             "images": [_picture_json(picture) for picture in self.pictures],
+            "repairs": self.repairs,
             "cut_rounds": self.cut_rounds,
             "fault": self.fault and self.fault._asdict(),
         }
