@@ -23,11 +23,13 @@ pub(super) struct Part {
 pub(super) struct Blocks {
     /// columns of a block
     lanes: usize,
-    /// groups of four weights per column
+    /// groups of four weights per column at most
     groups: usize,
     /// per block: where its parts end
     ends: Vec<usize>,
     parts: Vec<Part>,
+    /// per block: where its weights end; a block that reads nothing but padding has none
+    weight_ends: Vec<usize>,
     /// block, group, word of the group, lane
     weights: Vec<i32>,
     /// block, channel, lane: what the sums start with
@@ -52,14 +54,14 @@ impl Blocks {
             Path::Avx2 => (8, 4, 16),
             Path::Avx512 => (16, 16, 64),
         };
-        let groups = taps.iter().map(|tap| tap.weights.len().div_ceil(GROUP)).max();
-        let (groups, count) = (groups.unwrap_or(0).max(1), taps.len().div_ceil(lanes));
+        let count = taps.len().div_ceil(lanes);
         let mut blocks = Self {
             lanes,
-            groups,
+            groups: 1,
             ends: Vec::with_capacity(count),
             parts: Vec::with_capacity(count),
-            weights: vec![0; count * groups * GROUP * lanes],
+            weight_ends: Vec::with_capacity(count),
+            weights: Vec::new(),
             start: vec![0; count * 3 * lanes],
         };
         blocks.add_parts(taps, filled, loaded);
@@ -111,16 +113,24 @@ impl Blocks {
 
     fn add_weights(&mut self, taps: &Taps, path: Path) {
         let vectors = GROUP * self.lanes;
-        for (x, tap) in taps.iter().enumerate() {
-            let (block, lane) = (x / self.lanes, x % self.lanes);
-            let words = self.weights[block * self.groups * vectors..].chunks_exact_mut(vectors);
-            for (weights, words) in tap.weights.chunks(GROUP).zip(words) {
-                let mut group: Group = [0; GROUP];
-                group[..weights.len()].copy_from_slice(weights);
-                for (word, value) in encoded(path, group).into_iter().enumerate() {
-                    words[word * self.lanes + lane] = value;
+        let columns: Vec<_> = taps.iter().map(|tap| tap.weights).collect();
+        for block in columns.chunks(self.lanes) {
+            let groups = block.iter().map(|weights| weights.len().div_ceil(GROUP)).max();
+            let groups = groups.unwrap_or(0);
+            let from = self.weights.len();
+            self.groups = self.groups.max(groups);
+            self.weights.resize(from + groups * vectors, 0);
+            for (lane, weights) in block.iter().enumerate() {
+                let words = self.weights[from..].chunks_exact_mut(vectors);
+                for (weights, words) in weights.chunks(GROUP).zip(words) {
+                    let mut group: Group = [0; GROUP];
+                    group[..weights.len()].copy_from_slice(weights);
+                    for (word, value) in encoded(path, group).into_iter().enumerate() {
+                        words[word * self.lanes + lane] = value;
+                    }
                 }
             }
+            self.weight_ends.push(self.weights.len());
         }
     }
 
@@ -136,9 +146,8 @@ impl Blocks {
 
     /// All, from left to right.
     pub(super) fn iter(&self) -> impl Iterator<Item = Block<'_>> {
-        let starts = [0].into_iter().chain(self.ends.iter().copied());
-        let parts = starts.zip(&self.ends).map(|(start, end)| &self.parts[start..*end]);
-        let weights = self.weights.chunks_exact(self.groups * GROUP * self.lanes);
+        let parts = cut(&self.parts, &self.ends);
+        let weights = cut(&self.weights, &self.weight_ends);
         let start = self.start.chunks_exact(3 * self.lanes);
         parts.zip(weights).zip(start).map(|((parts, weights), start)| Block {
             parts,
@@ -162,5 +171,31 @@ impl Blocks {
     pub(super) fn fit(&self, plane_len: usize) -> bool {
         let places = self.parts.iter().flat_map(|part| part.places);
         places.max().unwrap_or(0) + self.slack() <= plane_len
+    }
+}
+
+/// The pieces of `all` that end where `ends` says.
+fn cut<'a, T>(all: &'a [T], ends: &'a [usize]) -> impl Iterator<Item = &'a [T]> {
+    let mut from = 0;
+    ends.iter().map(move |&end| &all[std::mem::replace(&mut from, end)..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Blocks, Taps};
+    use crate::image::geometry::Plan;
+    use crate::image::simd::Path;
+
+    /// The square round a picture of 4 x 4000 pixels: the four pixels are in the middle of a row.
+    #[test]
+    fn columns_of_padding_have_no_weights() {
+        let plan = Plan::pad(4, 4000, 64, [0; 3]);
+        for path in Path::ALL.into_iter().filter(|path| path.available()) {
+            let blocks = Blocks::new(&Taps::new(&plan.x, path), [0; 3], path);
+            let empty: Vec<_> = blocks.iter().map(|block| block.weights.is_empty()).collect();
+            let quarter = empty.len() / 4;
+            assert!(empty[..quarter].iter().chain(&empty[3 * quarter..]).all(|empty| *empty));
+            assert!(empty[quarter..3 * quarter].contains(&false), "{path:?}");
+        }
     }
 }
