@@ -153,6 +153,9 @@ def test_no_page_is_faulted_in_twice():
     """Where the allocator hands out fresh memory, a batch costs 330 page faults a picture."""
     import resource
 
+    smaller = ImageProcessor(ImageConfig(size=112), num_threads=2)
+    many = [smaller(FILES * 8, "np") for _ in range(32)]  # 32 x 9 MiB, more than may lie idle
+    del many  # memory of a size that nobody asks for any more
     processor = ImageProcessor(num_threads=1)
     batch = FILES * 4
     faults = []
