@@ -23,6 +23,7 @@ TOLERATED = {(b"RIFF", "failed to read next frame"), (b"RIFF", "different pixels
 # Of all files of a kind; the files that a fuzzer keeps are the odd ones.
 TOLERATED_SHARE, TOLERATED_SHARE_OF_FUZZED = 0.01, 0.1
 PEAK = 400 * 2**20
+# CPU seconds of one picture through decoding and preparing.
 SLOWEST = 1.0
 
 
@@ -43,7 +44,7 @@ class Outcomes:
     """by kind and outcome"""
     culprits: list[str] = field(default_factory=list)
     slowest: tuple[float, str] = (0.0, "")
-    """CPU seconds of a call, and the file"""
+    """CPU seconds of a call, and the file and the path"""
     peak: int = 0
 
     def check(self, folder: Path, share: float = TOLERATED_SHARE) -> None:
@@ -91,8 +92,8 @@ def _count(outcomes: Outcomes, file: File, verdicts: tuple[Verdict, ...], folder
         outcomes.culprits.append(f"{file.name} ({file.kind}): {outcome}")
         outcome = "wrong"
     outcomes.counts[f"{file.kind} {outcome}"] += 1
-    seconds = max(verdict.cpu for verdict in verdicts)
-    outcomes.slowest = max(outcomes.slowest, (seconds, f"{file.name} ({file.kind})"))
+    seconds, path = max((verdict.cpu, verdict.path) for verdict in verdicts)
+    outcomes.slowest = max(outcomes.slowest, (seconds, f"{file.name} ({file.kind}) on {path}"))
 
 
 def outcome_of(data: bytes, verdicts: tuple[Verdict, ...]) -> str:

@@ -39,6 +39,8 @@ CONFIGS = (
 class Verdict:
     """What became of one file."""
 
+    path: str
+    """of the processor"""
     digest: str | None
     """of the pixels and their shape; None if the file was refused"""
     prepared: str | None
@@ -46,7 +48,7 @@ class Verdict:
     error: str | None
     """the message of the refusal"""
     cpu: float
-    """seconds of processor time"""
+    """seconds of processor time of the longest call"""
     grown: int
     """bytes by which the resident memory grew at its peak"""
 
@@ -84,7 +86,7 @@ class Judge:
             raise AssertionError(f"{self.path}: {name} ended the process with {child.wait()}")
         answer = json.loads(line)
         assert "escaped" not in answer, f"{self.path}: {name}: {answer['escaped']}"
-        return Verdict(**answer)
+        return Verdict(self.path, **answer)
 
     def close(self) -> int:
         """The peak of the child's resident memory in bytes."""

@@ -13,7 +13,7 @@ SLACK = 5
 PER_PIXEL = 4
 PER_COEFFICIENT = 6
 MEMORY = 64 << 20
-# Seconds per pixel of an accepted picture: decoded twice, resized, hashed.
+# Seconds per pixel of an accepted picture: decoded and resized.
 PIXEL_SECONDS = 40e-9
 
 
