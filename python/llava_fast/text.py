@@ -49,7 +49,7 @@ class Sample:
 
     @property
     def segments(self) -> list[Segment]:
-        """What was encoded, in order. Only people look at it: it is made anew whenever asked for."""
+        """What was encoded, in order. It is for people, and made anew whenever asked for."""
         *_, rows = self._encode(shown=True)
         return [Segment(*row) for row in rows]
 
