@@ -71,7 +71,7 @@ def test_duplicate_keys_are_refused() -> None:
 
     twice = '{"image": "a", "image": "b", "conversations": []}'
     with pytest.raises(DataError, match="the key `image` comes twice"):
-        _rust.encode(twice, OURS._core, "v1", 1, 99, (False, False))
+        _rust.encode(twice, OURS._core, "v1", 1, 99, (False, False), False)
 
 
 @pytest.mark.parametrize(
