@@ -151,10 +151,10 @@ def test_odd_records_give_no_question(world, tmp_path):
     path.write_text(json.dumps(odd))
     [config] = resolve(stage(world, tmp_path, held_out=path, template="v1")).stages
     assert ask_command(config) == ""
-    assert categories(path) == ["other"] * 5
-    path.write_text("{}")
-    with pytest.raises(ValueError, match=r"odd\.json`: got dict, expected a list"):
-        categories(path)
+    assert categories(str(path)) == ["other"] * 5
+    path.write_text("3")
+    with pytest.raises(ValueError, match=r"odd\.json`: got JSON that starts with `3`, expected"):
+        categories(str(path))
 
 
 def test_a_record_too_long_says_what_helps(world, tmp_path):

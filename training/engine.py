@@ -7,7 +7,6 @@ import dataclasses
 import json
 import signal
 import time
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -84,7 +83,7 @@ class Stage:
         self.tests = tests
         self._datasets = {"data": loader.dataset} | tests
         # Read now: a file that cannot be is better known before the training than after it.
-        self.kinds = {name: categories(Path(config.evaluations[name])) for name in tests}
+        self.kinds = {name: categories(config.evaluations[name]) for name in tests}
         self.folder = config.folder
         self.optimizer = optim.build(model, config)
         self.progress = Progress(loader=loader.state_dict())

@@ -12,6 +12,7 @@ from tarfile import is_tarfile
 from typing import Any
 from zipfile import is_zipfile
 
+from ..mixture import mixture
 from .config import TrainConfig
 
 ADAM_BYTES = 3 * 4  # float32 weight and two moments per parameter that learns
@@ -34,9 +35,10 @@ def check_inputs(config: TrainConfig, but: Set[str] = frozenset()) -> None:
         if key in ("model", "vision", "llm"):
             _model_directory(key, path)
         elif key == "images":
-            _pictures(key, path)
-        elif not path.is_file():
-            raise ValueError(f"{key}: `{path}` is {_kind(path)}, expected a file")
+            if not path.is_dir():
+                raise ValueError(f"{key}: `{path}` is {_kind(path)}, expected a folder")
+        else:
+            _record_files(key, name)
     if (config.model or config.llm) not in but:
         record_limit(config)
 
@@ -70,10 +72,13 @@ def _model_directory(key: str, path: Path) -> None:
         raise ValueError(f"{key}: `{path}` has no `.safetensors` file")
 
 
-def _pictures(key: str, path: Path) -> None:
-    if path.is_dir() or (path.is_file() and (is_zipfile(path) or is_tarfile(path))):
-        return
-    raise ValueError(f"{key}: `{path}` is {_kind(path)}, expected a folder, a zip or a tar")
+def _record_files(key: str, data: str) -> None:
+    for part in mixture(data).parts:
+        path = Path(part.path)
+        if not path.is_file():
+            raise ValueError(f"{key}: `{path}` is {_kind(path)}, expected a file")
+        if part.images and not Path(part.images).exists():
+            raise ValueError(f"{key}: images `{part.images}` of `{path}` are missing")
 
 
 def _kind(path: Path) -> str:

@@ -15,37 +15,56 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from .. import _rust
+from ..mixture import mixture
 from .config import TrainConfig
 from .loop import Batch
 
 
-def read_records(path: Path) -> list[dict[str, Any]]:
-    """The records of a LLaVA JSON file; one that is no object comes as {}.
+class Records:
+    """The records of a `data=` setting, read one by one; one that is no JSON object comes as {}.
 
     Raises:
-        ValueError: not a JSON list; names the file.
+        DataError: a file is no list of records; names the file.
     """
-    try:
-        # A byte order mark is what Windows editors write.
-        records = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"`{path}`: {error}") from None
-    if not isinstance(records, list):
-        raise ValueError(f"`{path}`: got {type(records).__name__}, expected a list of records")
-    return [record if isinstance(record, dict) else {} for record in records]
+
+    def __init__(self, data: str) -> None:
+        self.mixture = mixture(data)
+        self._core = _rust.Records(self.mixture.parts, self.mixture.seed)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return (self[index] for index in range(len(self._core)))
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        try:
+            record = json.loads(self._core.json(index))
+        except (ValueError, RecursionError):
+            return {}
+        return record if isinstance(record, dict) else {}
+
+    def place(self, index: int) -> str:
+        """`record 7 (id ...)`, with the file where there are several."""
+        _, name, number = self._core.origin(index)
+        place = f"record {number} (id `{self[index].get('id')}`)"
+        return place if len(self.mixture.parts) == 1 else f"{place} in `{name}`"
+
+    def folder(self, index: int, shared: str) -> Path:
+        """What holds the pictures of a record."""
+        part, _, _ = self._core.origin(index)
+        return Path(self.mixture.images(shared)[part] or "")
 
 
-def categories(path: Path) -> list[str]:
+def categories(data: str) -> list[str]:
     """The `category` of every record ("other" without one)."""
-    return [str(record.get("category") or "other") for record in read_records(path)]
+    return [str(record.get("category") or "other") for record in Records(data)]
 
 
-def places(path: str, packs: list[Batch]) -> Iterator[str]:
+def places(data: str, packs: list[Batch]) -> Iterator[str]:
     """`record 7 (id ...)` for every record in the packs."""
-    records = read_records(Path(path))
+    records = Records(data)
     for pack in packs:
         for index in pack["records"][pack["records"] >= 0].tolist():
-            yield f"record {index} (id `{records[index].get('id')}`)"
+            yield records.place(index)
 
 
 def ask_command(config: TrainConfig) -> str:
@@ -53,10 +72,11 @@ def ask_command(config: TrainConfig) -> str:
     record has a picture and a question, or the pictures are no files but entries of an archive."""
     if config.template == "plain" or not Path(config.images).is_dir():
         return ""
-    for record in read_records(Path(config.held_out or config.data)):
+    records = Records(config.held_out or config.data)
+    for index, record in enumerate(records):
         picture, question = _picture(record), _question(record)
         if picture and question:
-            picture = str(Path(config.images) / picture)
+            picture = str(records.folder(index, config.images) / picture)
             words = [str(config.folder / "model"), "--image", picture, "--prompt", question]
             return f"{_program()} generate {shlex.join(words)}"
     return ""

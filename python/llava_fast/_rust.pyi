@@ -8,12 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llava_fast.config import DecodeOptions, ImageConfig
+from llava_fast.mixture import Part
 
 __all__ = [
     "Check",
     "Dataset",
     "Epoch",
     "ImagePipeline",
+    "Records",
     "Stream",
     "Tokenizer",
     "__version__",
@@ -58,10 +60,9 @@ class Dataset:
     def fingerprint(self) -> int: ...
     def __new__(
         cls,
-        path: str | PathLike[str],
-        text: str | None,
+        records: Records,
         *,
-        images: str | PathLike[str] | None,
+        images: Sequence[str | PathLike[str] | None],
         follow_links: bool,
         tokenizer: Tokenizer,
         template: str,
@@ -90,6 +91,17 @@ class ImagePipeline:
     def process(
         self, /, images: Sequence[_Picture], num_threads: int
     ) -> tuple[NDArray[Any], NDArray[np.int32], NDArray[np.int64]]: ...
+
+@final
+class Records:
+    """Records of one or more files, numbered through."""
+
+    @property
+    def fingerprint(self) -> int: ...
+    def __new__(cls, parts: Sequence[Part], seed: int) -> Records: ...
+    def __len__(self) -> int: ...
+    def json(self, index: int) -> str: ...
+    def origin(self, index: int) -> tuple[int, str, int]: ...
 
 @final
 class Stream:

@@ -1,7 +1,6 @@
 """A checked LLaVA data set: records and pictures to model input."""
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from os import PathLike, fspath
 from typing import Any, NamedTuple
@@ -15,6 +14,7 @@ from llava_fast.cache import GIBIBYTE, located
 from llava_fast.checks import LARGEST_COUNT, integer, reading
 from llava_fast.config import ImageConfig
 from llava_fast.errors import DataError
+from llava_fast.mixture import Data, mixture
 from llava_fast.stream import Plan
 from llava_fast.template import Template, template_text
 from llava_fast.tokenizer import Tokenizer
@@ -36,9 +36,11 @@ class BadSample(NamedTuple):
 class LlavaDataset(Dataset[Batch]):
     """Conversations and pictures, checked and encoded.
 
-    data: path of a LLaVA JSON list, or a list of such records.
+    data: a file with a LLaVA JSON list or one record a line; a list of files; several in braces as
+        LLaVA-NeXT has them, `/p/{a,b}.json`; a `.yaml` mixture (`llava_fast.mixture`); or a list of
+        records.
     images: folder, `.zip` or plain `.tar` that holds what the `image` paths name; nothing outside
-        of it is read. None: the paths are read as they are.
+        of it is read. None: the paths are read as they are. A mixture can name others.
     follow_links: whether symbolic links in that folder may lead out of it.
     image: how pictures are preprocessed; its `output` is chosen by the loader's format.
     template: a name of `templates()`, or one of your own: an object or the path of a `.json` file.
@@ -57,7 +59,7 @@ class LlavaDataset(Dataset[Batch]):
 
     def __init__(
         self,
-        data: str | PathLike[str] | Sequence[dict[str, Any]],
+        data: Data,
         images: str | PathLike[str] | None,
         tokenizer: Tokenizer,
         image: ImageConfig = DEFAULT_IMAGE,
@@ -73,10 +75,7 @@ class LlavaDataset(Dataset[Batch]):
     ) -> None:
         if on_bad_sample not in ON_BAD_SAMPLE:
             raise ValueError(f"on_bad_sample: got `{on_bad_sample}`, expected `raise` or `skip`")
-        if isinstance(data, str | PathLike):
-            self._path, self._text = fspath(data), None
-        else:
-            self._path, self._text = "records", _as_json(data)
+        self._data = mixture(data)
         self._images = None if images is None else fspath(images)
         self._follow_links = follow_links
         self._cache = located(cache, cache_bytes)
@@ -91,9 +90,8 @@ class LlavaDataset(Dataset[Batch]):
 
     def _open(self) -> None:
         self._core = _rust.Dataset(
-            self._path,
-            self._text,
-            images=self._images,
+            _rust.Records(self._data.parts, self._data.seed),
+            images=self._data.images(self._images),
             follow_links=self._follow_links,
             tokenizer=self.tokenizer._core,
             template=self.template,
@@ -121,7 +119,7 @@ class LlavaDataset(Dataset[Batch]):
         self.__dict__.update(state)
         self._open()
         if self.fingerprint != fingerprint:
-            raise DataError(f"`{self._path}` has changed since the data set was opened")
+            raise DataError(f"`{self.name}` has changed since the data set was opened")
 
     @property
     def _skips(self) -> bool:
@@ -134,8 +132,8 @@ class LlavaDataset(Dataset[Batch]):
 
     @property
     def name(self) -> str:
-        """Path of the data file; `records` for a list."""
-        return self._path
+        """`data` as it was given; `records` for a list of them."""
+        return self._data.name
 
     @property
     def total_images(self) -> int:
@@ -222,18 +220,6 @@ class LlavaDataset(Dataset[Batch]):
                 f"sharded twice: the loader has world_size={plan.order.world_size} and something "
                 "else deals out its batches too; leave rank and world_size to one of them"
             )
-
-
-def _as_json(records: Any) -> str:
-    """The JSON list of records that were passed as objects."""
-    if isinstance(records, Mapping) or not isinstance(records, Iterable):
-        raise DataError(
-            f"data: got a {type(records).__name__}, expected a path or a list of records"
-        )
-    try:
-        return json.dumps(list(records))
-    except (TypeError, ValueError, RecursionError) as error:
-        raise DataError(f"data: a record that is no JSON: {error}") from None
 
 
 def _default_threads() -> int:

@@ -26,15 +26,15 @@ pub use view::View;
 /// Records, and everything that turns one into model input.
 pub struct Dataset {
     /// the conversations
-    pub records: Records,
+    pub records: Arc<Records>,
     /// text to ids
     pub tokenizer: Arc<Tokenizer>,
     /// layout of a conversation
     pub format: Format,
     /// picture to model input
     pub image: ImageConfig,
-    /// where the pictures are
-    pub images: Images,
+    /// where the pictures are, by file of the records
+    pub images: Vec<Arc<Images>>,
     /// where prepared pictures are kept
     pub cache: Option<PixelCache>,
     /// longest document in tokens
@@ -109,6 +109,15 @@ impl Dataset {
         ])
     }
 
+    /// Where the pictures of record `index` are.
+    ///
+    /// # Panics
+    /// If `index` is not below the number of records.
+    #[must_use]
+    pub fn images_of(&self, index: usize) -> &Images {
+        &self.images[self.records.part(index)]
+    }
+
     /// Encodes every record to learn its length.
     #[must_use]
     pub fn survey(&self, threads: usize) -> Survey {
@@ -145,7 +154,8 @@ impl Dataset {
         let record = self.records.get(index, self.reading)?;
         let encoded = || {
             let paths = record.images.iter().cloned();
-            let mut pictures = paths.map(|path| self.look(path)).collect::<Result<Vec<_>>>()?;
+            let mut pictures =
+                paths.map(|path| self.look(index, path)).collect::<Result<Vec<_>>>()?;
             let slots: Vec<_> = pictures.iter().map(|picture| picture.tokens).collect();
             let encoder =
                 Encoder { tokenizer: &self.tokenizer, format: &self.format, shown: false };

@@ -1,6 +1,7 @@
 //! Data sets and their batches.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -9,13 +10,14 @@ use llava_fast_core::conversation::Format;
 use llava_fast_core::loader::{Bad, Dataset as Core};
 use llava_fast_core::pack::Layout;
 use llava_fast_core::source::Images;
-use llava_fast_core::{Records, parallel};
+use llava_fast_core::{Error, parallel};
 use numpy::{IntoPyArray, PyArray1};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
 use crate::arrays::to_dict;
 use crate::errors::to_python;
+use crate::records::Records;
 use crate::settings::Image;
 use crate::text::{Arrays, Tokenizer, arrays};
 
@@ -37,13 +39,12 @@ pub struct Dataset {
 #[pymethods]
 impl Dataset {
     #[new]
-    #[pyo3(signature = (path, text, *, images, follow_links, tokenizer, template, image, max_length, reading, cache))]
+    #[pyo3(signature = (records, *, images, follow_links, tokenizer, template, image, max_length, cache))]
     #[allow(clippy::too_many_arguments, reason = "keyword arguments in Python")]
     fn new(
         py: Python<'_>,
-        path: PathBuf,
-        text: Option<String>,
-        images: Option<PathBuf>,
+        records: &Records,
+        images: Vec<Option<PathBuf>>,
         follow_links: bool,
         tokenizer: &Tokenizer,
         template: &str,
@@ -52,18 +53,12 @@ impl Dataset {
         reading: Reading,
         cache: Option<(PathBuf, u64)>,
     ) -> PyResult<Self> {
+        let records = Arc::clone(&records.core);
         let tokenizer = Arc::clone(&tokenizer.core);
         let build = || {
-            let records = match text {
-                None => Records::open(&path)?,
-                Some(text) => Records::from_json(&path.display().to_string(), text)?,
-            };
             let format = Format::new(named(template)?, &tokenizer);
             let image = image.config()?;
-            let images = match images {
-                None => Images::anywhere(),
-                Some(path) => Images::open(&path, follow_links)?,
-            };
+            let images = open_images(images, records.parts(), follow_links)?;
             let cache =
                 cache.map(|(folder, bytes)| PixelCache::open(&folder, bytes)).transpose()?;
             let reading = reading.core();
@@ -127,6 +122,34 @@ impl Dataset {
         let bytes = py.detach(|| self.core.picture(path)).map_err(to_python)?;
         Ok(PyBytes::new(py, &bytes))
     }
+}
+
+/// The pictures of each part; a place that is named twice is opened once.
+fn open_images(
+    paths: Vec<Option<PathBuf>>,
+    parts: usize,
+    follow_links: bool,
+) -> Result<Vec<Arc<Images>>, Error> {
+    if paths.len() != parts {
+        let text = format!("images: got {} places for {parts} files of records", paths.len());
+        return Err(Error::Argument(text));
+    }
+    let mut opened = HashMap::new();
+    let mut images = Vec::new();
+    for path in paths {
+        let known = match opened.entry(path) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                let new = match place.key() {
+                    None => Images::anywhere(),
+                    Some(path) => Images::open(path, follow_links)?,
+                };
+                place.insert(Arc::new(new))
+            }
+        };
+        images.push(Arc::clone(known));
+    }
+    Ok(images)
 }
 
 fn rows(bad: Vec<Bad>, skip: bool) -> PyResult<Vec<BadRow>> {

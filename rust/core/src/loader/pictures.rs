@@ -7,7 +7,9 @@ use crate::parallel;
 
 /// A picture of a record, as far as its tokens are concerned.
 pub struct Picture {
-    pub(super) path: String,
+    /// the record that names it
+    record: usize,
+    path: String,
     /// tokens that it takes
     pub(super) tokens: usize,
     squares: usize,
@@ -22,13 +24,26 @@ pub(super) type Wanted = (usize, Picture);
 
 impl Dataset {
     /// Reads a picture's header where it decides how many tokens there are.
-    pub(super) fn look(&self, path: String) -> Result<Picture> {
-        match look(&self.image, || self.read(&path)) {
-            Ok(Known { squares, tokens, size, file }) => {
-                Ok(Picture { path, tokens, squares, file, size })
-            }
-            Err(error) => Err(error.in_image(&path)),
+    pub(super) fn look(&self, record: usize, path: String) -> Result<Picture> {
+        let tokens = self.image.patches();
+        let picture = Picture { record, path, tokens, squares: 1, file: None, size: [0; 2] };
+        if self.image.mode != Mode::AnyRes {
+            return Ok(picture);
         }
+        let look = |path: &str| {
+            let file = self.read(record, path)?;
+            let (width, height) = probe(&file, &self.image.decode)?;
+            Ok((file, width, height))
+        };
+        let (file, width, height) =
+            look(&picture.path).map_err(|error: crate::Error| error.in_image(&picture.path))?;
+        Ok(Picture {
+            tokens: self.image.image_tokens(width, height),
+            squares: self.image.squares(width, height),
+            file: Some(file),
+            size: [height as i64, width as i64],
+            ..picture
+        })
     }
 
     /// Loads pictures into one buffer; a document that misses one becomes a hole and takes its other
@@ -67,8 +82,8 @@ impl Dataset {
         Ok(T::pixels(buffer))
     }
 
-    pub(super) fn read(&self, path: &str) -> Result<Vec<u8>> {
-        self.images.read(path, &self.image.decode.limits)
+    fn read(&self, record: usize, path: &str) -> Result<Vec<u8>> {
+        self.images_of(record).read(path, &self.image.decode.limits)
     }
 
     fn load<T: Form>(
@@ -81,7 +96,7 @@ impl Dataset {
         let bytes = if let Some(file) = &picture.file {
             file
         } else {
-            read = self.read(&picture.path)?;
+            read = self.read(picture.record, &picture.path)?;
             &read
         };
         fit_file(bytes, &self.image, picture.squares, cached, part).map(drop)

@@ -23,7 +23,7 @@ pub fn read_image(path: &Path, limits: &Limits) -> Result<Vec<u8>> {
 pub(super) const FLAGS: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
 
 /// A file that is no folder, pipe, socket or device.
-pub(super) fn open_regular(path: &Path) -> Result<File> {
+pub(crate) fn open_regular(path: &Path) -> Result<File> {
     match open(path, FLAGS, Mode::empty()) {
         Ok(descriptor) => regular(File::from(descriptor)),
         Err(errno) => Err(unreadable(&Errno::into(errno))),

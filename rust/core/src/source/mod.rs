@@ -22,6 +22,7 @@ use folder::Folder;
 use crate::image::Limits;
 use crate::{Error, Result};
 
+pub(crate) use file::open_regular;
 pub use file::read_image;
 
 /// A set of pictures by name.

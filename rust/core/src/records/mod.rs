@@ -1,0 +1,174 @@
+//! Lists of records: one file, or several with a choice from each.
+//!
+//! Opening reads a file once, block by block, and keeps where each record lies: sixteen bytes a
+//! record, whatever the file's size. A record is read and parsed when it is asked for, so one
+//! malformed record does not make the others unreadable.
+
+mod choice;
+mod lines;
+mod list;
+mod part;
+mod scan;
+mod source;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+
+pub use choice::{Amount, Choice, Rule};
+pub use part::LONGEST;
+
+use crate::counter::fold;
+use crate::error::{Error, Result};
+use crate::record::Record;
+use part::{Part, too_many};
+
+/// Where records come from.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// a file: a JSON list, or one record a line
+    File(PathBuf),
+    /// the same in memory, and what stands for it in messages
+    Text(String, String),
+}
+
+/// Records of one or more files, numbered through.
+#[derive(Debug)]
+pub struct Records {
+    parts: Vec<Part>,
+    /// number of the first record of each part
+    starts: Vec<usize>,
+    len: usize,
+}
+
+impl Records {
+    /// Opens one file, all of which is taken.
+    ///
+    /// # Errors
+    /// As [`Records::mixture`].
+    pub fn open(path: &Path) -> Result<Self> {
+        Self::mixture(vec![(Input::File(path.to_owned()), Choice::ALL)], 0)
+    }
+
+    /// Takes the text of a list; `name` stands for it in messages.
+    ///
+    /// # Errors
+    /// As [`Records::mixture`].
+    pub fn from_json(name: &str, text: String) -> Result<Self> {
+        Self::mixture(vec![(Input::Text(name.to_owned(), text), Choice::ALL)], 0)
+    }
+
+    /// Opens several files and takes from each what is chosen, one after the other.
+    ///
+    /// # Errors
+    /// [`Error::Data`] naming the file, and line and column where it stops being a list of records.
+    pub fn mixture(sources: Vec<(Input, Choice)>, seed: u64) -> Result<Self> {
+        let (mut parts, mut starts, mut len) = (Vec::new(), Vec::new(), 0);
+        for (input, choice) in sources {
+            let mut part = match input {
+                Input::File(path) => Part::open(&path)?,
+                Input::Text(name, text) => Part::from_text(&name, text)?,
+            };
+            part.choose(&choice, seed)?;
+            starts.push(len);
+            len += part.len();
+            if len > u32::MAX as usize {
+                return Err(too_many(&part.name));
+            }
+            parts.push(part);
+        }
+        Ok(Self { parts, starts, len })
+    }
+
+    /// How many records there are, good or bad.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// How many files they come from.
+    #[must_use]
+    pub fn parts(&self) -> usize {
+        self.parts.len()
+    }
+
+    /// The number of the file that record `index` comes from.
+    ///
+    /// # Panics
+    /// If `index` is not below [`Records::len`].
+    #[must_use]
+    pub fn part(&self, index: usize) -> usize {
+        assert!(index < self.len, "record {index} of {}", self.len);
+        // Parts without a record share their start with the next one.
+        self.starts.partition_point(|&start| start <= index) - 1
+    }
+
+    /// The name of the file that record `index` comes from, and its number there.
+    ///
+    /// # Panics
+    /// If `index` is not below [`Records::len`].
+    #[must_use]
+    pub fn origin(&self, index: usize) -> (&str, usize) {
+        let (part, number) = self.find(index);
+        (&part.name, number)
+    }
+
+    /// Reads, parses and checks record `index`.
+    ///
+    /// # Errors
+    /// The [`crate::RecordFault`], or why the file cannot be read any more, with record number, id
+    /// and file.
+    ///
+    /// # Panics
+    /// If `index` is not below [`Records::len`].
+    pub fn get(&self, index: usize) -> Result<Record> {
+        let (part, number) = self.find(index);
+        part.get(number).map_err(|error| self.place(index, error))
+    }
+
+    /// Record `index` as it is written.
+    ///
+    /// # Errors
+    /// It is too long or not UTF-8, or the file cannot be read any more; with the same place.
+    ///
+    /// # Panics
+    /// If `index` is not below [`Records::len`].
+    pub fn json(&self, index: usize) -> Result<Cow<'_, str>> {
+        let (part, number) = self.find(index);
+        part.text(number).map_err(|error| self.place(index, error))
+    }
+
+    /// Adds record number, id and file to an error that came up later, such as a bad picture. The
+    /// number is that in its file.
+    #[must_use]
+    pub fn place(&self, index: usize, error: Error) -> Error {
+        let (part, number) = self.find(index);
+        error.in_record(number, &part.id(number), &part.name)
+    }
+
+    /// Tells these records from others; their order and spelling count, and what is chosen.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        let prints: Vec<_> = self.parts.iter().map(Part::fingerprint).collect();
+        match prints[..] {
+            [(file, None)] => file,
+            _ => {
+                let numbers = |&(file, chosen): &(u64, Option<u64>)| [file, chosen.unwrap_or(0)];
+                fold(&prints.iter().flat_map(numbers).collect::<Vec<_>>())
+            }
+        }
+    }
+
+    fn find(&self, index: usize) -> (&Part, usize) {
+        let part = self.part(index);
+        let place = index - self.starts[part];
+        (&self.parts[part], self.parts[part].number(place))
+    }
+}

@@ -1,0 +1,194 @@
+//! The records of one file.
+
+use std::borrow::Cow;
+use std::io::{self, ErrorKind};
+use std::path::Path;
+
+use serde::de::IgnoredAny;
+
+use super::choice::Choice;
+use super::scan::{Fault, Found, Scanner, Span};
+use super::source::Source;
+use crate::error::{Error, RecordFault, Result};
+use crate::fingerprint::Fingerprint;
+use crate::record::Record;
+
+/// Most bytes of a record: what is longer has lost a quote or a bracket, or is no conversation.
+pub const LONGEST: u32 = 16 << 20;
+
+/// The records of a file, or of a text, and which of them are taken.
+#[derive(Debug)]
+pub(super) struct Part {
+    pub(super) name: String,
+    source: Source,
+    spans: Vec<Span>,
+    fingerprint: u64,
+    /// numbers in `spans`; None = all, once
+    chosen: Option<Vec<u32>>,
+}
+
+impl Part {
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let name = path.display().to_string();
+        let source =
+            Source::open(path).map_err(|error| Error::Data(format!("`{name}`: {error}")))?;
+        Self::new(name, source)
+    }
+
+    pub(super) fn from_text(name: &str, text: String) -> Result<Self> {
+        Self::new(name.to_owned(), Source::Text(text))
+    }
+
+    fn new(name: String, source: Source) -> Result<Self> {
+        let (found, fingerprint) = scan(&source).map_err(|stop| stop.in_file(&name))?;
+        let Found { spans, by_line } = found;
+        let part = Self { name, source, spans, fingerprint, chosen: None };
+        if by_line {
+            part.check_lines()?;
+        }
+        Ok(part)
+    }
+
+    /// An object over many lines is one by mistake; as one record a line all of it would be bad.
+    fn check_lines(&self) -> Result<()> {
+        let Ok(first) = self.text(0) else { return Ok(()) };
+        let open = serde_json::from_str::<IgnoredAny>(&first).is_err_and(|error| error.is_eof());
+        if open && self.spans.len() > 1 {
+            let (name, line) = (&self.name, self.spans[0].line);
+            return Err(Error::Data(format!(
+                "`{name}`: line {line}: the object does not end in its line, expected a list of \
+                 records, or one record a line"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Takes only what `choice` says.
+    pub(super) fn choose(&mut self, choice: &Choice, seed: u64) -> Result<()> {
+        let records = self.spans.len() as u32;
+        if choice.count(records) > u64::from(u32::MAX) {
+            return Err(too_many(&self.name));
+        }
+        self.chosen = choice.numbers(records, seed, self.fingerprint);
+        Ok(())
+    }
+
+    /// Records that are taken.
+    pub(super) fn len(&self) -> usize {
+        self.chosen.as_ref().map_or(self.spans.len(), Vec::len)
+    }
+
+    /// The number in the file of the record taken as number `place`.
+    pub(super) fn number(&self, place: usize) -> usize {
+        self.chosen.as_ref().map_or(place, |chosen| chosen[place] as usize)
+    }
+
+    /// Of the file's bytes, and of what is taken where that is not all.
+    pub(super) fn fingerprint(&self) -> (u64, Option<u64>) {
+        let bytes = |numbers: &Vec<u32>| {
+            let mut hasher = Fingerprint::default();
+            numbers.iter().for_each(|number| hasher.update(&number.to_le_bytes()));
+            hasher.finish()
+        };
+        (self.fingerprint, self.chosen.as_ref().map(bytes))
+    }
+
+    /// Record `number` of the file, checked.
+    pub(super) fn get(&self, number: usize) -> Result<Record> {
+        let text = self.text(number)?;
+        Record::from_json(&text, number).map_err(|error| self.with_line(number, error))
+    }
+
+    /// Record `number` of the file as it is written.
+    pub(super) fn text(&self, number: usize) -> Result<Cow<'_, str>> {
+        let Span { start, length, line } = self.spans[number];
+        if length > LONGEST {
+            let detail = format!("the record in line {line} is longer than {LONGEST} bytes");
+            return Err(RecordFault::Malformed(detail).into());
+        }
+        let bytes = self.source.read(start, length as usize).map_err(|error| gone(&error))?;
+        let utf8 = match bytes {
+            Cow::Borrowed(bytes) => str::from_utf8(bytes).map(Cow::Borrowed),
+            Cow::Owned(bytes) => {
+                String::from_utf8(bytes).map(Cow::Owned).map_err(|error| error.utf8_error())
+            }
+        };
+        utf8.map_err(|error| {
+            let detail = format!("not UTF-8 at byte {}", error.valid_up_to());
+            self.with_line(number, RecordFault::Malformed(detail).into())
+        })
+    }
+
+    /// The id of record `number` as far as it can be read.
+    pub(super) fn id(&self, number: usize) -> String {
+        #[derive(serde::Deserialize)]
+        struct Id {
+            id: serde_json::Value,
+        }
+        let id = self.text(number).map(|text| serde_json::from_str::<Id>(&text));
+        match id {
+            Ok(Ok(Id { id: serde_json::Value::String(id) })) => id,
+            Ok(Ok(Id { id: serde_json::Value::Number(id) })) => id.to_string(),
+            _ => number.to_string(),
+        }
+    }
+
+    /// What is no JSON object has a place in the file.
+    fn with_line(&self, number: usize, error: Error) -> Error {
+        match error {
+            Error::Record(RecordFault::Malformed(detail)) => {
+                let line = self.spans[number].line;
+                RecordFault::Malformed(format!(
+                    "{detail} of the record, which starts in line {line}"
+                ))
+                .into()
+            }
+            other => other,
+        }
+    }
+}
+
+/// Why a scan stops.
+enum Stop {
+    Fault(Fault),
+    Read(io::Error),
+}
+
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Self {
+        Self::Read(error)
+    }
+}
+
+impl Stop {
+    fn in_file(self, name: &str) -> Error {
+        Error::Data(match self {
+            Self::Read(error) => format!("`{name}`: {error}"),
+            Self::Fault(Fault::NoRecords(detail)) => format!("`{name}`: {detail}"),
+            Self::Fault(Fault::At { line, column, detail }) => {
+                format!("`{name}`: line {line} column {column}: {detail}")
+            }
+        })
+    }
+}
+
+/// The records of a file and its fingerprint.
+fn scan(source: &Source) -> std::result::Result<(Found, u64), Stop> {
+    let (mut scanner, mut hasher) = (Scanner::default(), Fingerprint::default());
+    source.blocks(|block| {
+        hasher.update(block);
+        scanner.feed(block).map_err(Stop::Fault)
+    })?;
+    Ok((scanner.finish().map_err(Stop::Fault)?, hasher.finish()))
+}
+
+fn gone(error: &io::Error) -> Error {
+    Error::Data(match error.kind() {
+        ErrorKind::UnexpectedEof => "the file has been cut off since it was opened".to_owned(),
+        _ => error.to_string().to_lowercase(),
+    })
+}
+
+pub(super) fn too_many(name: &str) -> Error {
+    Error::Data(format!("`{name}`: more than {} records", u32::MAX))
+}
