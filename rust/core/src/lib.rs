@@ -11,6 +11,7 @@ pub mod loader;
 pub mod pack;
 pub mod packing;
 pub mod parallel;
+pub mod parquet;
 pub mod plan;
 pub mod pool;
 pub mod process;
