@@ -21,7 +21,7 @@ from llava_fast.doctor.chat import (
 )
 from llava_fast.doctor.render import ask
 from llava_fast.files import read_json
-from llava_fast.printable import escaped
+from llava_fast.printable import escaped, one_line
 from llava_fast.template import template_text
 from llava_fast.tokenizer import Tokenizer
 
@@ -44,7 +44,7 @@ def examine_model(directory: Path) -> Iterator[Line]:
     try:
         tokenizer = Tokenizer.from_pretrained(directory)
     except (ValueError, OSError) as error:
-        yield Line("tokenizer", "failed", escaped(str(error)), "the model cannot be trained on")
+        yield Line("tokenizer", "failed", one_line(error), "the model cannot be trained on")
         return
     text = f"{tokenizer.vocab_size} ids; tokenization path: {escaped(tokenizer.path)}"
     yield Line("tokenizer", "ok", text)
@@ -140,7 +140,7 @@ def _trained(directory: Path, cases: list[Case], tokenizer: Tokenizer) -> Iterat
         different = list(differences(cases, tokenizer, Ours(template)))
     except (ValueError, TypeError) as error:
         advice = "name one of `llava_fast.templates()`"
-        yield Line("own template", "failed", escaped(str(error)), advice)
+        yield Line("own template", "failed", one_line(error), advice)
         return
     text = f"`{escaped(name)}` in llava_fast.json"
     if different:
