@@ -200,12 +200,7 @@ def _token_lines(row: Row, pieces: Pieces, painter: Painter, room: int) -> Itera
 
 def pack_lines(pack: Pack, painter: Painter) -> Iterator[str]:
     """A bar of a pack's documents, and each document."""
-    free = pack.room - pack.used
-    text = (
-        f"{len(pack.documents)} documents, {pack.used} of {pack.room} tokens, "
-        f"{100 * free / pack.room:.1f} % padding"
-    )
-    yield from block(painter, "", f"batch {pack.step}  ", style="head", rest=text)
+    yield from block(painter, "", f"batch {pack.step}  ", style="head", rest=pack.words)
     yield "  " + _bar(pack, painter.width - 4)
     for document in pack.documents:
         head = f"  [{document.start}..{document.stop})".ljust(_INDENT)

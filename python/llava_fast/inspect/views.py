@@ -229,6 +229,15 @@ class Pack:
         """Tokens of its documents."""
         return self.documents[-1].stop if self.documents else 0
 
+    @property
+    def words(self) -> str:
+        """Its sizes in words."""
+        count = len(self.documents)
+        return (
+            f"{count} document{'' if count == 1 else 's'}, {self.used} of {self.room} tokens, "
+            f"{100 * (1 - self.used / self.room):.1f} % padding"
+        )
+
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
         return {
