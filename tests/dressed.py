@@ -53,3 +53,13 @@ def unprefixed(folder: Path) -> Path:
     tree["pre_tokenizer"]["prepend_scheme"] = "never"
     file.write_text(json.dumps(tree), encoding="utf-8")
     return folder
+
+
+def unmarked(folder: Path) -> Path:
+    """The tokenizer, changed as `add_tokens` leaves it: control tokens are not called special."""
+    file = folder / "tokenizer.json"
+    tree = json.loads(file.read_text(encoding="utf-8"))
+    for token in tree["added_tokens"]:
+        token["special"] = token["content"] not in CONTROL
+    file.write_text(json.dumps(tree), encoding="utf-8")
+    return folder

@@ -14,7 +14,7 @@ import pytest
 
 from llava_fast import DataError, Sample, Tokenizer, encode
 from tests import oracle_text as oracle
-from tests.dressed import CONTROL, dress, folding
+from tests.dressed import CONTROL, dress, folding, unmarked
 from tests.oracle_layouts import NO_SYSTEM
 from tests.scale import scaled
 
@@ -152,6 +152,15 @@ def test_no_look_alike_is_structure_where_the_tokenizer_folds_it(
     family: str, template: str, tmp_path: Path
 ) -> None:
     folder = folding(dress(family, tmp_path, normalized=True))
+    check(folder, template, range(scaled(5_000)), oracle.structure_of(folder))
+
+
+@pytest.mark.parametrize("template", ["mpt", "qwen_2", "llama_3", "gemma"])
+@pytest.mark.parametrize("family", oracle.FAMILIES)
+def test_a_control_token_need_not_be_called_special(
+    family: str, template: str, tmp_path: Path
+) -> None:
+    folder = unmarked(dress(family, tmp_path))
     check(folder, template, range(scaled(5_000)), oracle.structure_of(folder))
 
 

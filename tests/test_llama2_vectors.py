@@ -93,6 +93,17 @@ def test_ids_of_v1_without_the_space_after_a_token(newer: Path) -> None:
     assert taught(sample) == [(46, 50), (59, 65)]
 
 
+def test_ids_of_v1_with_the_space_after_a_picture_only(newer: Path) -> None:
+    """LLaVA encodes the text behind a picture alone, so that it begins with one after all."""
+    ours = Tokenizer.from_pretrained(newer, image_prefix=True)
+    sample = encode(golden.TWO_ROUNDS, ours, "v1", 1)
+    expected = [int(word) for word in V1.split()]
+    expected[20:22] = [11889]
+    assert sample.input_ids.tolist()[31:] == expected
+    assert len(sample.input_ids) == 66
+    assert taught(sample) == [(47, 51), (60, 66)]
+
+
 def test_a_caption(legacy: Path) -> None:
     turns = [{"from": "human", "value": "<image>"}, {"from": "gpt", "value": "A cat."}]
     record = {"image": "a.jpg", "conversations": turns}
