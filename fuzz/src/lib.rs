@@ -39,6 +39,8 @@ pub fn picture(data: &[u8], magic: &[(usize, &[u8])]) {
     match image::decode(&file, &options(data)) {
         Ok(picture) => {
             assert_eq!(picture.pixels.len(), picture.width * picture.height * 3);
+            let probed = image::probe(&file, &options(data)).expect("it was decoded before");
+            assert_eq!(probed, (picture.width, picture.height));
             let whole = fit(&mut &picture, data.len());
             let mut rows = image::open(&file, &options(data)).expect("it was decoded before");
             assert!(fit(&mut rows, data.len()) == whole, "rows differ from the whole picture");
@@ -88,7 +90,8 @@ fn check(error: &Error) {
 pub fn prepare(data: &[u8]) {
     let Some((&[width, height, size, mode], samples)) = data.split_first_chunk() else { return };
     let (width, height) = (usize::from(width) + 1, usize::from(height) + 1);
-    let pixels = samples.iter().copied().chain([0]).cycle().take(width * height * 3).collect();
+    let samples = samples.iter().copied().chain([0]).cycle();
+    let pixels: Vec<u8> = samples.take(width * height * 3).collect();
     if let Ok(picture) = Rgb8::new(width, height, pixels, &LIMITS) {
         fit(&mut &picture, usize::from(size) << 2 | usize::from(mode & 3));
     }
