@@ -51,6 +51,7 @@ pub fn named(template: &str) -> Result<Arc<Template>, Error> {
 #[pymethods]
 impl Tokenizer {
     #[new]
+    #[allow(clippy::too_many_arguments, reason = "keyword arguments in Python")]
     #[pyo3(signature = (json, *, eos, pad, image, bos=None, add_bos=false, image_prefix=None))]
     fn new(
         py: Python<'_>,
@@ -139,6 +140,7 @@ pub fn arrays<'py>(py: Python<'py>, sample: Sample, tokenizer: &Core) -> Arrays<
 
 /// Ids and labels of one record given as JSON; what was encoded only if it is to be shown.
 #[pyfunction]
+#[allow(clippy::too_many_arguments, reason = "one call for all of it")]
 pub fn encode<'py>(
     py: Python<'py>,
     record: &str,
