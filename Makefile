@@ -17,7 +17,8 @@ COMPILE := $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --g
 
 # The parts of `make test-long`: the tests, as tests/test_NAME.py, whose campaigns follow the scale.
 PART_images := anyres bmp cache decode decode_options generated_jpegs gif hostile images pool resize webp
-PART_text := encode prefix records sentencepiece text words
+PART_text := chat_templates encode index_check injections llama2_vectors llava_rules mixture own_templates \
+	parquet prefix prompts record_files record_shapes records sentencepiece text tokenizer_kinds words
 PART_loader := bad_samples batches data_resume loader_contract plan sources threads
 PART_models := checkpoint files generate hostile_models language llava ops packed_model streaming vision
 PART_training := backbones default report resume run training world
