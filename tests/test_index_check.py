@@ -263,7 +263,12 @@ def test_mutated_files_are_refused_or_counted(tmp_path: Path) -> None:
         if found is None:
             refused += 1
             continue
-        read = json.loads(mutated)
+        try:
+            read = json.loads(mutated)
+        except ValueError:
+            # The list is whole, but a record in it is not.
+            assert found["usable"] < found["records"], seed
+            continue
         assert found["records"] == len(read)
         assert found["usable"] == sum(usable(record, ours) for record in read), seed
     assert 0 < refused < scaled(5_000)

@@ -403,7 +403,7 @@ def test_a_hole_in_a_pack_is_called_so(run, tmp_path):
     (tmp_path / records[1]["image"]).write_bytes(b"no picture")
     code, out, _ = run(*words(tmp_path), "-n", 9, "--pack-tokens", 500)
     assert code == 0
-    assert re.search(r"record 1  `r1`  positions 0\.\.\d+, 0 learned  hole: not_an_image\n", out)
+    assert re.search(r"record 1  `r1`  positions 0\.\.\d+, 0 learned  hole:\s+not_an_image\n", out)
     documents = [int(count) for count in re.findall(r"^batch \d+  (\d+) documents?", out, re.M)]
     bars = [line for line in out.splitlines() if line.startswith("  |=")]
     assert [bar.count("|") for bar in bars] == documents

@@ -134,7 +134,8 @@ impl<T: Number> Idle<T> {
     fn take(&self, length: usize) -> Option<Vec<T>> {
         let mut buffers = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
         let fits = |memory: &Vec<T>| memory.len() >= length && memory.len() / 2 <= length;
-        let fitting = buffers.iter().enumerate().filter(|(_, memory)| fits(memory));
+        // Of equals the one that came back last: it may still be in the processor's caches.
+        let fitting = buffers.iter().enumerate().rev().filter(|(_, memory)| fits(memory));
         let (place, _) = fitting.min_by_key(|(_, memory)| memory.len())?;
         Some(buffers.remove(place))
     }
