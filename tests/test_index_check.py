@@ -96,9 +96,9 @@ def test_ids_and_sources_are_those_of_the_records(tmp_path: Path) -> None:
     assert found["ids"]["repeated"] == sum(n > 1 for n in ids.values())
     assert found["ids"]["records"] == ids.total() - len(ids)
     for twice in found["ids"]["examples"]:
-        assert twice["first"] < twice["again"]
+        assert twice["first"]["record"] < twice["again"]["record"]
         for place in ("first", "again"):
-            assert str(records[twice[place]]["id"]) == twice["id"]
+            assert str(records[twice[place]["record"]]["id"]) == twice["id"]
     sources = Counter(map(source, records))
     assert {name: row["records"] for name, row in found["sources"].items()} == sources
     bad = Counter(source(records[record]) for record, _ in expected.rows)
@@ -169,9 +169,34 @@ def test_repeated_ids_and_sources_are_shown(run, tmp_path: Path) -> None:
     code, out, _ = run(save(tmp_path, [GOOD, GOOD, second, {**GOOD, "id": None}]))
     assert code == 0
     assert "1 id more than once, 2 records with the id of an earlier one" in out
-    assert "`good` in records 0 and 1" in out
+    assert "`good` in record 0 and record 1" in out
     assert "\x1b" not in out
     assert "a\\x1b[31m" in out
+
+
+def test_several_files_are_told_apart(run, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(json.dumps([GOOD, {**EMPTY, "id": "empty"}]))
+    (tmp_path / "b.jsonl").write_text(json.dumps(GOOD) + "\n3\n")
+    mixture, bad = tmp_path / "mix.yaml", tmp_path / "bad.jsonl"
+    parts = [{"json_path": "a.json", "weight": 2}, {"json_path": "b.jsonl"}]
+    mixture.write_text(json.dumps({"datasets": parts}))
+    code, out, _ = run(mixture, "--bad-list", bad)
+    assert code == 2
+    # A record that is taken twice has no twin in itself.
+    assert "1 id more than once, 1 record with the id of an earlier one" in out
+    files = [str(tmp_path / name) for name in ("a.json", "b.jsonl")]
+    assert f"`good` in record 0 of `{files[0]}` and record 0 of `{files[1]}`" in out
+    lines = [line.split() for line in out.splitlines()]
+    assert [line[:3] for line in lines if line and line[0] in files] == [
+        [files[0], "4", "2"],
+        [files[1], "2", "1"],
+    ]
+    rows = [json.loads(line) for line in bad.read_text().splitlines()]
+    assert [(row["file"], row["record"]) for row in rows] == [
+        (files[0], 1),
+        (files[0], 1),
+        (files[1], 1),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -180,7 +205,6 @@ def test_repeated_ids_and_sources_are_shown(run, tmp_path: Path) -> None:
         ("", 2, "DATA"),
         ("DATA --check", 2, "--tokenizer"),
         ("DATA --tokenizer T", 2, "expected --check: only that exists"),
-        ("DATA --check --tokenizer T --decode", 2, "--decode needs --images"),
         ("DATA --check --tokenizer T --threads 0", 2, "threads: got 0"),
         ("DATA --check --tokenizer T --max-length 0", 2, "max-length: got 0"),
         ("DATA --check --tokenizer T --image-mode x", 2, "mode: got `x`"),
@@ -259,19 +283,31 @@ def test_mutated_files_are_refused_or_counted(tmp_path: Path) -> None:
             mutated[at : at + rng.randrange(3)] = rng.randbytes(rng.randrange(3))
         path = tmp_path / "train.json"
         path.write_bytes(mutated)
-        found = counted(path)
-        if found is None:
-            refused += 1
-            continue
-        try:
-            read = json.loads(mutated)
-        except ValueError:
-            # The list is whole, but a record in it is not.
-            assert found["usable"] < found["records"], seed
-            continue
-        assert found["records"] == len(read)
-        assert found["usable"] == sum(usable(record, ours) for record in read), seed
+        found, read = counted(path), parsed(mutated)
+        refused += found is None
+        if read is not None:
+            assert found is not None, seed
+            assert found["records"] == len(read)
+            assert found["usable"] == sum(usable(record, ours) for record in read), seed
     assert 0 < refused < scaled(5_000)
+
+
+def parsed(content: bytes) -> list | None:
+    """What Python reads, unless it is more lenient than JSON."""
+
+    def once(pairs: list[tuple[str, object]]) -> dict:
+        if len(dict(pairs)) < len(pairs):
+            raise ValueError("a key comes twice")
+        return dict(pairs)
+
+    def refuse(constant: str) -> None:
+        raise ValueError(constant)
+
+    try:
+        read = json.loads(content, object_pairs_hook=once, parse_constant=refuse)
+    except ValueError:
+        return None
+    return read if isinstance(read, list) else None
 
 
 def counted(path: Path) -> dict | None:

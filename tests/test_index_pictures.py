@@ -130,14 +130,15 @@ def test_each_picture_is_named_with_its_fault(tmp_path: Path, kind: str, decode:
 def test_without_a_place_no_picture_is_looked_at(tmp_path: Path) -> None:
     found = report(tmp_path, [record(name) for name in CODES], None)
     assert found.status == 0
-    assert "pictures: 10 named, not looked at without --images" in list(found.lines())
+    assert "pictures: 10 named, not looked at without a place for them" in list(found.lines())
 
 
 def test_the_report_tells_missing_from_damaged(tmp_path: Path) -> None:
     found = report(tmp_path, [record(name) for name in CODES], folder(tmp_path), decode=True)
     assert found.status == 1
     assert (
-        "pictures: 10 named, 10 different, 2 missing or not readable, 5 damaged (decoded)"
+        "pictures: 10 named, 10 looked for, 10 different, 2 missing or not readable, "
+        "5 damaged (decoded)"
     ) in list(found.lines())
 
 
@@ -171,6 +172,6 @@ def test_sizes_decide_where_they_make_tokens(tmp_path: Path) -> None:
         assert tokens == anywhere["tokens"] - anywhere["text_tokens"]
         assert tokens == _rust.image_tokens(config, height, width)
         assert inside["text_tokens"] > text
-        assert anywhere["pictures"]["look"] == "header"
+        assert anywhere["pictures"]["looked_at"] == 1
     report(tmp_path, [record("c/absent.jpg")], place, image_mode="anyres")
     assert [row["code"] for row in rows(tmp_path)] == ["missing_image"]

@@ -41,7 +41,7 @@ _Encoded = tuple[_Int64, _Int64, _Int64, _Segments]
 _File = bytes | str | PathLike[str]
 _Picture = _File | tuple[int, int, bytes]
 _BadRow = tuple[int, str, str]
-_Fault = tuple[int, str, str, str]
+_Fault = tuple[str, int, str, str, str]
 _Cache = tuple[str, int]
 
 @final

@@ -24,18 +24,20 @@ PAUSE = 0.1
 LARGEST_SLICE = 4096
 
 USAGE = 2
+ROW = ("file", "record", "id", "code", "message")
 
-# (record, id, reason code, message)
-Rows = list[tuple[int, str, str, str]]
+# (file, record, id, reason code, message)
+Rows = list[tuple[str, int, str, str, str]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
     """The arguments of `llava-fast index --check`; None = not given.
 
-    data: file of records. tokenizer: directory. template: name or `.json` file. images: folder,
-    `.zip` or `.tar`; without it no picture is looked at. decode: look at every pixel, not only at
-    the headers. bad_list: file to write the bad records to.
+    data: as in `LlavaDataset`. tokenizer: directory. template: name or `.json` file. images: a
+    folder, `.zip` or `.tar`; pictures without a place, of the request, of a mixture or in the file
+    of the records, are not looked at. decode: look at every pixel, not only at the headers.
+    bad_list: file to write the bad records to. compat, keep_leading_answer: as in `LlavaDataset`.
     """
 
     data: str
@@ -54,9 +56,8 @@ class Request:
         integer("max-length", self.max_length, 1, LARGEST_COUNT)
         if self.threads is not None:
             integer("threads", self.threads, 1, 1024)
-        if self.decode and self.images is None:
-            raise ValueError("--decode needs --images: there is no picture to look at")
-        _ = self.image  # refuses an unknown mode, which is a wrong call too
+        # An unknown word is a wrong call too.
+        _ = self.image, self.reading
 
     @property
     def image(self) -> ImageConfig:
@@ -67,8 +68,6 @@ class Request:
     @property
     def look(self) -> str:
         """How closely pictures are looked at."""
-        if self.images is None:
-            return "nothing"
         return "pixels" if self.decode else "header"
 
 
@@ -127,9 +126,8 @@ def _bad_list(request: Request) -> Iterator[Callable[[Rows], None]]:
     with new_file(Path(request.bad_list)) as file:
 
         def note(rows: Rows) -> None:
-            for record, name, code, message in rows:
-                line = {"file": request.data, "record": record, "id": name, "code": code}
-                file.write(json.dumps(line | {"message": message}) + "\n")
+            for row in rows:
+                file.write(json.dumps(dict(zip(ROW, row, strict=True))) + "\n")
 
         yield note
 

@@ -99,16 +99,16 @@ class Report:
         found = self.found["pictures"]
         yield ""
         named = f"pictures: {found['referenced']:,} named"
-        if found["look"] == "nothing":
-            yield f"{named}, not looked at without --images"
+        if not found["looked_at"]:
+            yield f"{named}, not looked at without a place for them"
             return
         absent = sum(found["faults"].get(code, 0) for code in ABSENT_CODES)
         damaged = sum(found["faults"].values()) - absent
         decoded = found["look"] == "pixels"
         how = "decoded" if decoded else "headers read; --decode looks at every pixel"
         yield (
-            f"{named}, {found['different']:,} different, {absent:,} missing or not readable, "
-            f"{damaged:,} damaged ({how})"
+            f"{named}, {found['looked_at']:,} looked for, {found['different']:,} different, "
+            f"{absent:,} missing or not readable, {damaged:,} damaged ({how})"
         )
 
     def _ids(self) -> Iterator[str]:
@@ -118,18 +118,30 @@ class Report:
             f"{_count(ids['records'], 'record')} with the id of an earlier one"
         )
         for twice in ids["examples"]:
-            yield f"  `{escaped(twice['id'])}` in records {twice['first']:,} and {twice['again']:,}"
+            places = " and ".join(self._place(twice[key]) for key in ("first", "again"))
+            yield f"  `{escaped(twice['id'])}` in {places}"
+
+    def _place(self, origin: dict[str, Any]) -> str:
+        several = len(self.found["files"]) > 1
+        file = f" of `{escaped(origin['file'])}`" if several else ""
+        return f"record {origin['record']:,}{file}"
 
     def _sources(self) -> Iterator[str]:
-        sources = sorted(self.found["sources"].items(), key=lambda item: -item[1]["records"])
-        head = ("source", "records", "usable", "tokens", "supervised")
-        rows = [(escaped(name), *(f"{row[key]:,}" for key in head[1:])) for name, row in sources]
-        if not rows:
-            return
-        yield ""
-        yield from _table([head, *rows[:MOST_SOURCES]])
-        if len(rows) > MOST_SOURCES:
-            yield f"and {len(rows) - MOST_SOURCES:,} more, see --json"
+        if len(self.found["files"]) > 1:
+            yield from _sources("file", self.found["files"])
+        if self.found["sources"]:
+            yield from _sources("source", self.found["sources"])
+
+
+def _sources(title: str, sources: Mapping[str, Mapping[str, int]]) -> Iterator[str]:
+    """A table, the largest first."""
+    largest = sorted(sources.items(), key=lambda item: -item[1]["records"])
+    keys = ("records", "usable", "tokens", "supervised")
+    rows = [(escaped(name), *(f"{row[key]:,}" for key in keys)) for name, row in largest]
+    yield ""
+    yield from _table([(title, *keys), *rows[:MOST_SOURCES]])
+    if len(rows) > MOST_SOURCES:
+        yield f"and {len(rows) - MOST_SOURCES:,} more, see --json"
 
 
 def _count(number: int, noun: str) -> str:

@@ -141,7 +141,7 @@ class Source:
     def report(self, progress: TextIO) -> Report:
         """Every record looked at, as `llava-fast index --check` does, with the headers of pictures
         where a place for them is named; `progress` is told how far that is."""
-        check = _rust.Check(self._core, self._look)
+        check = _rust.Check(self._core, "header")
         with Progress(len(self), progress) as said:
             for start, stop in slices(len(self)):
                 check.advance(start, stop, _rust.available_threads())

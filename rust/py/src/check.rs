@@ -9,8 +9,8 @@ use pyo3::prelude::*;
 use crate::dataset::Dataset;
 use crate::errors::to_python;
 
-/// (record, id, reason code, message)
-type Row = (usize, String, &'static str, String);
+/// (file, record, id, reason code, message)
+type Row = (String, usize, String, &'static str, String);
 
 /// Looks at a data set slice by slice, so that Python stays in between.
 #[pyclass(frozen)]
@@ -24,8 +24,7 @@ impl Check {
     #[new]
     fn new(dataset: Py<Dataset>, look: &str) -> PyResult<Self> {
         let look = Look::find(look).map_err(to_python)?;
-        let core = Core::new(look, dataset.get().core.image.mode);
-        Ok(Self { dataset, core: Mutex::new(core) })
+        Ok(Self { dataset, core: Mutex::new(Core::new(look)) })
     }
 
     /// Looks at the records from `start` to `stop` and returns the bad ones.
@@ -57,5 +56,5 @@ impl Check {
 }
 
 fn row(fault: Fault) -> Row {
-    (fault.record, fault.id, fault.code, fault.message)
+    (fault.origin.file, fault.origin.record, fault.id, fault.code, fault.message)
 }

@@ -11,6 +11,7 @@ mod tally;
 
 use std::ops::Range;
 
+use ids::Origin;
 use label::Label;
 use measure::Measure;
 use pictures::{Found, Pictures};
@@ -42,13 +43,10 @@ struct Seen {
 }
 
 impl Check {
-    /// A check that has not begun. Where a picture's size decides how many tokens it takes, headers
-    /// are read anyway.
+    /// A check that has not begun.
     #[must_use]
-    pub fn new(look: Look, mode: Mode) -> Self {
-        let needed = look == Look::Nothing && mode == Mode::AnyRes;
-        let pictures = Pictures::new(if needed { Look::Header } else { look });
-        Self { tally: Tally::new(pictures) }
+    pub fn new(look: Look) -> Self {
+        Self { tally: Tally::new(Pictures::new(look)) }
     }
 
     /// Looks at the records `range` of `dataset`, which have to be there, and returns the bad ones.
@@ -65,7 +63,7 @@ impl Check {
         let mut faults = Vec::new();
         for (index, seen) in range.zip(seen) {
             let seen = seen.unwrap_or_else(|error| broken(dataset.records.place(index, error)));
-            self.count(index, seen, &mut faults);
+            faults.extend(self.count(dataset, index, seen));
         }
         faults
     }
@@ -91,20 +89,21 @@ impl Check {
         Seen { label, outcome, referenced: record.images.len(), pictures }
     }
 
-    fn count(&mut self, index: usize, seen: Seen, faults: &mut Vec<Fault>) {
+    fn count(&mut self, dataset: &Dataset, index: usize, seen: Seen) -> Option<Fault> {
         let Label { id, source } = seen.label;
         if let Some(id) = &id {
-            self.tally.ids.add(index, id);
+            self.tally.ids.add(index, id, &dataset.records);
         }
         self.tally.pictures.add(seen.referenced, &seen.pictures);
+        let (file, record) = dataset.records.origin(index);
         let outcome = seen.outcome.map_err(|error| Fault {
-            record: index,
-            id: id.unwrap_or_else(|| index.to_string()),
+            origin: Origin { file: file.to_owned(), record },
+            id: id.unwrap_or_else(|| record.to_string()),
             code: error.code(),
             message: error.to_string(),
         });
-        self.tally.add(source, &outcome);
-        faults.extend(outcome.err());
+        self.tally.add(file, source, &outcome, &seen.repairs);
+        outcome.err()
     }
 }
 

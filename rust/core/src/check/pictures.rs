@@ -3,21 +3,18 @@
 use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
-
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::error::{Error, Result};
-use crate::image::{open, probe};
+use crate::image::{DecodeOptions, Mode, open, probe};
 use crate::loader::Dataset;
 
 /// How closely pictures are looked at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Look {
-    /// not at all
-    #[default]
-    Nothing,
     /// whether they are there and what their headers say
+    #[default]
     Header,
     /// every pixel
     Pixels,
@@ -33,12 +30,9 @@ impl Look {
     /// [`Error::Argument`] for another name.
     pub fn find(name: &str) -> Result<Self> {
         match name {
-            "nothing" => Ok(Self::Nothing),
             "header" => Ok(Self::Header),
             "pixels" => Ok(Self::Pixels),
-            _ => Err(Error::Argument(format!(
-                "look: got `{name}`, expected `nothing`, `header` or `pixels`"
-            ))),
+            _ => Err(Error::Argument(format!("look: got `{name}`, expected `header` or `pixels`"))),
         }
     }
 
@@ -76,6 +70,8 @@ pub struct Pictures {
     look: Look,
     /// places in records that can be read
     referenced: usize,
+    /// those of them where a picture was looked for
+    looked_at: usize,
     /// different pictures among those that were looked at
     different: usize,
     /// different pictures that cannot be used, by reason code
@@ -92,12 +88,14 @@ impl Pictures {
         Self { look, ..Self::default() }
     }
 
-    /// Looks at the pictures of a record, except at those that are known to be good.
-    pub fn find(&self, paths: &[String], dataset: &Dataset) -> Vec<Found> {
-        if self.look == Look::Nothing {
+    /// Looks at the pictures of a record, except at those that are known to be good. Where no place
+    /// for them is named they are left alone, unless their sizes decide how many tokens there are.
+    pub fn find(&self, record: usize, paths: &[String], dataset: &Dataset) -> Vec<Found> {
+        let (images, options) = (dataset.images_of(record), &dataset.image.decode);
+        if images.is_anywhere() && dataset.image.mode != Mode::AnyRes {
             return Vec::new();
         }
-        paths.iter().map(|path| self.look_at(path, dataset)).collect()
+        paths.iter().map(|path| self.look_at(path, images, options)).collect()
     }
 
     fn look_at(&self, path: &str, dataset: &Dataset) -> Found {
@@ -112,6 +110,7 @@ impl Pictures {
     /// Counts the pictures of a record, `found` of them looked at.
     pub fn add(&mut self, referenced: usize, found: &[Found]) {
         self.referenced += referenced;
+        self.looked_at += found.len();
         for picture in found {
             let size = picture.size.as_ref();
             if self.seen.insert(picture.hash, size.ok().copied()).is_none() {

@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
 
-use super::ids::Ids;
+use super::ids::{Ids, Origin};
 use super::measure::Measure;
 use super::pictures::Pictures;
 
 /// A bad record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Fault {
-    /// its number
-    pub record: usize,
+    /// where it is
+    #[serde(flatten)]
+    pub origin: Origin,
     /// its id, or its number where it has none
     pub id: String,
     /// reason code
@@ -38,6 +39,17 @@ struct Source {
     supervised: usize,
 }
 
+impl Source {
+    fn add<E>(&mut self, outcome: &Result<Measure, E>) {
+        self.records += 1;
+        if let Ok(measure) = outcome {
+            self.usable += 1;
+            self.tokens += measure.tokens;
+            self.supervised += measure.supervised;
+        }
+    }
+}
+
 /// Everything counted so far. Its JSON is what users see.
 #[derive(Debug, Default, Serialize)]
 pub struct Tally {
@@ -56,8 +68,10 @@ pub struct Tally {
     #[serde(serialize_with = "as_list")]
     lengths: BTreeMap<usize, usize>,
     longest: usize,
-    /// by origin
+    /// by what the records say of their origin
     sources: BTreeMap<String, Source>,
+    /// by file
+    files: BTreeMap<String, Source>,
     /// named by the records
     pub pictures: Pictures,
     /// of the records
@@ -77,15 +91,16 @@ impl Tally {
         Self { pictures, ..Self::default() }
     }
 
-    /// Counts a record: its figures, or why it is bad.
-    pub fn add(&mut self, source: String, outcome: &Result<Measure, Fault>) {
-        let source = self.source(source);
-        source.records += 1;
-        if let Ok(measure) = outcome {
-            source.usable += 1;
-            source.tokens += measure.tokens;
-            source.supervised += measure.supervised;
-        }
+    /// Counts a record of `file`: its figures and what was put right in it, or why it is bad.
+    pub fn add(
+        &mut self,
+        file: &str,
+        source: String,
+        outcome: &Result<Measure, Fault>,
+        repairs: &[Repair],
+    ) {
+        self.source(source).add(outcome);
+        self.files.entry(file.to_owned()).or_default().add(outcome);
         self.records += 1;
         match outcome {
             Ok(measure) => self.sample(measure),
@@ -144,7 +159,8 @@ mod tests {
     use super::*;
 
     fn fault(record: usize, code: &'static str) -> Fault {
-        Fault { record, id: format!("r{record}"), code, message: format!("number {record}") }
+        let origin = Origin { file: "a.json".to_owned(), record };
+        Fault { origin, id: format!("r{record}"), code, message: format!("number {record}") }
     }
 
     #[test]
@@ -170,7 +186,7 @@ mod tests {
     fn the_first_record_of_each_reason_is_the_example() {
         let mut tally = Tally::default();
         for (record, code) in [(3, "b"), (4, "a"), (5, "b")] {
-            tally.add(String::new(), &Err(fault(record, code)));
+            tally.add("a.json", String::new(), &Err(fault(record, code)), &[]);
         }
         let json = serde_json::to_value(&tally).expect("JSON");
         assert_eq!(json["faults"]["b"]["records"], 2);
@@ -182,7 +198,8 @@ mod tests {
     fn sources_are_bounded() {
         let mut tally = Tally::default();
         for number in 0..3 * MOST_SOURCES {
-            tally.add(format!("{}", number % (2 * MOST_SOURCES)), &Err(fault(number, "a")));
+            let source = format!("{}", number % (2 * MOST_SOURCES));
+            tally.add("a.json", source, &Err(fault(number, "a")), &[]);
         }
         assert_eq!(tally.sources.len(), MOST_SOURCES + 1);
         assert_eq!(tally.sources[OTHERS].records, MOST_SOURCES);

@@ -54,6 +54,12 @@ impl Images {
         Self(Kind::Anywhere)
     }
 
+    /// Whether no place for them is named.
+    #[must_use]
+    pub fn is_anywhere(&self) -> bool {
+        matches!(self.0, Kind::Anywhere)
+    }
+
     /// A folder, a zip or a plain tar file, told by content. The index of an archive is made here,
     /// once.
     ///
