@@ -59,7 +59,9 @@ def table() -> str:
         "Lists, threads, processor paths, batches and text",
         _list([*_special(preprocess), *_special(decode), *_read("loader"), *_read("tokenize")]),
         "A check of a whole data set",
-        "\n".join(f"{row.case}: {results.limits_text(row)}" for row in _read("index")),
+        "\n".join(
+            f"`index --check`, {row.case}: {results.limits_text(row)}" for row in _read("index")
+        ),
         _conditions(preprocess),
     ]
     return "\n\n".join(parts) + "\n"
