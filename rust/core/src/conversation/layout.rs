@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::template::{Affix, Layout, Part, Template};
+use super::affix::{Affix, Part};
+use super::template::{Layout, Template};
 use super::tokenizer::Tokenizer;
 
 /// What a template writes.

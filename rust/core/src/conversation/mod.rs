@@ -5,6 +5,7 @@
 //! with byte spans, `builder` puts them together. Labels come from the spans: nothing is ever counted
 //! twice. `encode` is the way in.
 
+pub mod affix;
 mod builder;
 pub mod encode;
 pub mod layout;
