@@ -12,7 +12,7 @@ import secrets
 import shutil
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -173,11 +173,17 @@ def new_directory(final: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def new_file(final: Path) -> Iterator[TextIO]:
+def new_file(final: Path, inputs: Iterable[str | os.PathLike[str]] = ()) -> Iterator[TextIO]:
     """A text file to write into that becomes `final` when the block ends, and vanishes if it
-    fails. ValueError before anything is written where `final` cannot be a file.
+    fails. ValueError before anything is written where `final` cannot be a file, is a device or a
+    pipe, or is one of the `inputs`.
     """
     folder = final.absolute().parent
+    if final.exists() and not (final.is_file() or final.is_dir()):
+        raise ValueError(f"{final}: is no regular file")
+    for path in map(Path, inputs):
+        if final.exists() and path.exists() and final.samefile(path):
+            raise ValueError(f"{final}: is what is read, it would be lost")
     if final.is_dir() or not folder.is_dir():
         raise ValueError(f"{final}: {'is a directory' if final.is_dir() else 'no such directory'}")
     temporary = folder / f".{final.name}.tmp-{os.getpid()}-{secrets.token_hex(4)}"

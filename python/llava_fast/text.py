@@ -12,8 +12,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from llava_fast import _rust
+from llava_fast.checks import LARGEST_COUNT, integer, reading
+from llava_fast.errors import DataError
 from llava_fast.template import Template, template_text
 from llava_fast.tokenizer import Tokenizer
+
+# A picture of this many tokens is larger than any model can take.
+MOST_POSITIONS = 1 << 20
 
 _Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, list[tuple[Any, ...]]]
 
@@ -79,9 +84,13 @@ def encode(
     Raises DataError with the turn that is wrong, or if the first round does not fit.
     Source: LLaVA `train.py` (`preprocess_multimodal` and the `preprocess_*` functions).
     """
-    tokens = np.asarray(image_tokens).tolist()
+    _check_tokenizer(tokenizer)
+    tokens = _positions(image_tokens)
+    integer("max_length", max_length, 1, LARGEST_COUNT)
     text = template_text(template)
-    return _sample(partial(_record, json.dumps(record), tokenizer, text, tokens, max_length))
+    rules = reading(compat, keep_leading_answer)
+    written = _written(record)
+    return _sample(partial(_record, written, tokenizer, text, tokens, max_length, rules))
 
 
 def encode_prompt(
@@ -97,8 +106,32 @@ def encode_prompt(
     image_tokens: positions of each picture.
     """
     turns = [(message["role"], message["content"]) for message in messages]
+    _check_tokenizer(tokenizer)
     text = template_text(template)
-    return _sample(partial(_prompt, turns, tokenizer, text, list(image_tokens)))
+    return _sample(partial(_prompt, turns, tokenizer, text, _positions(list(image_tokens))))
+
+
+def _check_tokenizer(tokenizer: object) -> None:
+    if not isinstance(tokenizer, Tokenizer):
+        got = type(tokenizer).__name__
+        raise TypeError(
+            f"tokenizer: got a {got}, expected what Tokenizer.from_pretrained(dir) gives"
+        )
+
+
+def _positions(image_tokens: Any) -> int | list[int]:
+    """Positions per picture, checked."""
+    tokens = np.asarray(image_tokens).tolist()
+    if isinstance(tokens, list):
+        return [integer(f"image_tokens[{i}]", n, 1, MOST_POSITIONS) for i, n in enumerate(tokens)]
+    return integer("image_tokens", tokens, 1, MOST_POSITIONS)
+
+
+def _written(record: Any) -> str:
+    try:
+        return json.dumps(record)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise DataError(f"record: no JSON: {error}") from None
 
 
 def _sample(encode: Callable[..., _Arrays]) -> Sample:

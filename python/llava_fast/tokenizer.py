@@ -70,6 +70,8 @@ class Tokenizer:
         `▁` before a text, so that there is nothing to choose.
         """
         folder = Path(directory)
+        if not folder.is_dir():
+            raise DataError(f"`{folder}`: no such directory")
         file = folder / "tokenizer.json"
         config = _read_json(folder / "special_tokens_map.json")
         config |= _read_json(folder / "tokenizer_config.json")
@@ -78,6 +80,8 @@ class Tokenizer:
         else:
             content, converted = _convert(folder)
             config = converted | config
+        if legacy is not None and not isinstance(legacy, bool):
+            raise ValueError(f"legacy: got {legacy!r}, expected True, False or None")
         if image_token is not None:
             config["image_token"] = image_token
         if image_prefix is not None:
@@ -149,6 +153,8 @@ class _SpecialIds:
             raise DataError("no `eos_token` in tokenizer_config.json: it ends every answer")
         self.eos = eos
         self.image = self.find_image(unknown)
+        if self.image in (self.eos, self.bos):
+            raise DataError(f"image_token: id {self.image} begins a sequence or ends an answer")
         pads = (self.named("pad_token"), unknown, self.eos)
         # A pad position must never look like a picture.
         self.pad = next(pad for pad in pads if pad is not None and pad != self.image)

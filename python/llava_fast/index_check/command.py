@@ -17,6 +17,7 @@ from llava_fast.files import new_file
 from llava_fast.index_check.progress import Progress
 from llava_fast.index_check.report import Report
 from llava_fast.printable import one_line
+from llava_fast.template import stop_note
 from llava_fast.text import Tokenizer, template_text
 
 # Ctrl-C is seen between slices: none takes much longer than this many seconds.
@@ -77,12 +78,16 @@ def check(request: Request, progress: TextIO) -> Report:
     Raises DataError for data that cannot be read at all; a bad record is a finding.
     """
     template = template_text(request.template)
+    tokenizer = Tokenizer.from_pretrained(request.tokenizer)
+    if note := stop_note(tokenizer, template):
+        print(f"note: {note}", file=sys.stderr)
+    data = mixture(request.data)
     dataset = _rust.Dataset(
         request.data,
         None,
         images=request.images,
         follow_links=False,
-        tokenizer=Tokenizer.from_pretrained(request.tokenizer)._core,
+        tokenizer=tokenizer._core,
         template=template,
         image=request.image,
         max_length=request.max_length,
@@ -123,7 +128,8 @@ def _bad_list(request: Request) -> Iterator[Callable[[Rows], None]]:
     if request.bad_list is None:
         yield lambda rows: None
         return
-    with new_file(Path(request.bad_list)) as file:
+    inputs = [part.path for part in mixture(request.data).parts]
+    with new_file(Path(request.bad_list), [request.data, *inputs]) as file:
 
         def note(rows: Rows) -> None:
             for row in rows:

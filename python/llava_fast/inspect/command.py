@@ -13,9 +13,17 @@ from llava_fast.inspect import stats as figures
 from llava_fast.inspect.page import page
 from llava_fast.inspect.pieces import Pieces
 from llava_fast.inspect.source import Source
-from llava_fast.inspect.terminal import LEGEND, Painter, block, pack_lines, record_lines
-from llava_fast.printable import escaped
-from llava_fast.template import Template
+from llava_fast.inspect.terminal import (
+    LEGEND,
+    Painter,
+    block,
+    pack_lines,
+    painter_for,
+    record_lines,
+)
+from llava_fast.mixture import mixture
+from llava_fast.printable import escaped, one_line
+from llava_fast.template import Template, stop_note, template_text
 from llava_fast.tokenizer import Tokenizer
 
 NOTHING_LEARNED = 2
@@ -116,6 +124,11 @@ class Inspection:
             f"pictures: {image.mode}, {image.size} pixels, patches of {image.patch_size}"
         )
 
+    @property
+    def note(self) -> str:
+        """What to know about template and tokenizer, if there is something."""
+        return stop_note(self._source.tokenizer, template_text(self._request.template))
+
     def lines(self, painter: Painter) -> Iterator[str]:
         """For a terminal or a pipe."""
         name = escaped(self._source.name)
@@ -159,7 +172,32 @@ class Inspection:
             self.packs,
             self.stats,
         )
-        replace_file(Path(self._request.html), content)
+        inputs = [part.path for part in mixture(self._request.data).parts]
+        with new_file(Path(self._request.html), [self._request.data, *inputs]) as file:
+            file.write(content)
+
+
+def run(options: Namespace) -> int:
+    """Does what the command line asks for and returns the exit status."""
+    try:
+        request = Request(**{field.name: getattr(options, field.name) for field in fields(Request)})
+    except ValueError as error:
+        print(f"error: {one_line(error)}", file=sys.stderr)
+        return USAGE
+    inspection = Inspection(request)
+    if inspection.note:
+        print(f"note: {inspection.note}", file=sys.stderr)
+    inspection.write_page()
+    if options.json:
+        print(inspection.as_json())
+    elif request.html is not None:
+        print(f"{escaped(request.html)}: {len(inspection.records)} records")
+    else:
+        # A character that the terminal's encoding lacks is no reason to stop.
+        sys.stdout.reconfigure(errors="backslashreplace")
+        for line in inspection.lines(painter_for(sys.stdout)):
+            print(line)
+    return inspection.status
 
 
 def _image(request: Request) -> ImageConfig:

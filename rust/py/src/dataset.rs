@@ -56,7 +56,7 @@ impl Dataset {
         let records = Arc::clone(&records.core);
         let tokenizer = Arc::clone(&tokenizer.core);
         let build = || {
-            let format = Format::new(named(template)?, &tokenizer);
+            let format = Format::new(named(template)?, &tokenizer)?;
             let image = image.config()?;
             let images = open_images(images, records.parts(), follow_links)?;
             let cache =

@@ -31,7 +31,8 @@ impl Tokenizer {
         if let Some((_, format)) = formats.iter().rev().find(|(name, _)| name == template) {
             return Ok(Arc::clone(format));
         }
-        let format = Arc::new(Format::new(named(template).map_err(to_python)?, &self.core));
+        let format = named(template).and_then(|template| Format::new(template, &self.core));
+        let format = Arc::new(format.map_err(to_python)?);
         if formats.len() == MOST_FORMATS {
             formats.remove(0);
         }

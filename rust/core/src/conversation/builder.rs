@@ -10,6 +10,9 @@ use super::segments::{Kind, Segments};
 use super::tokenizer::{Chunk, Place, Tokenizer};
 use crate::error::{Error, Result};
 
+/// Tokens of a record, however long a record may be: pictures are only numbers until here.
+const MOST_POSITIONS: usize = 1 << 24;
+
 /// Collects text until a structural token cuts it.
 pub struct Builder<'a> {
     tokenizer: &'a Tokenizer,
@@ -150,7 +153,13 @@ impl Sink for Builder<'_> {
             .ok_or_else(|| Error::Argument("image_tokens: fewer numbers than images".to_owned()))?;
         self.cut(id, Place::AfterImage)?;
         let start = self.sample.input_ids.len();
-        let end = start + tokens;
+        let end = start.saturating_add(tokens);
+        if end > MOST_POSITIONS {
+            return Err(Error::Argument(format!(
+                "image_tokens: {tokens} positions of a picture make a record longer than \
+                 {MOST_POSITIONS} tokens"
+            )));
+        }
         self.sample.image_starts.push(start as i64);
         self.sample.input_ids.resize(end, i64::from(id));
         self.sample.labels.resize(end, IGNORE);

@@ -139,7 +139,8 @@ mod tests {
     #[test]
     fn structure_comes_from_structure_only() {
         let tokenizer = tokenizer();
-        let format = Format::new(Template::find("v1").expect("a template"), &tokenizer);
+        let format =
+            Format::new(Template::find("v1").expect("a template"), &tokenizer).expect("bound");
         let encoder = Encoder { tokenizer: &tokenizer, format: &format, shown: true };
         let sample = encoder.record(&record(2), &[3], 500).expect("a sample");
         let count = |wanted| sample.input_ids.iter().filter(|&&id| id == wanted).count();
@@ -152,7 +153,8 @@ mod tests {
     #[test]
     fn the_longest_whole_number_of_rounds_is_kept() {
         let tokenizer = tokenizer();
-        let format = Format::new(Template::find("v0").expect("a template"), &tokenizer);
+        let format =
+            Format::new(Template::find("v0").expect("a template"), &tokenizer).expect("bound");
         let encoder = Encoder { tokenizer: &tokenizer, format: &format, shown: false };
         let length = |rounds, limit| {
             let sample = encoder.record(&record(rounds), &[3], limit);

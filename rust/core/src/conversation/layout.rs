@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::affix::{Affix, Part};
 use super::template::{Layout, Template};
 use super::tokenizer::Tokenizer;
+use crate::error::{Error, Result};
 
 /// What a template writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,14 +43,42 @@ pub struct Format {
 impl Format {
     /// Special tokens that the template spells become their ids; what the tokenizer does not have is
     /// text. Only the template's own text is looked at: a record's never becomes structure.
-    #[must_use]
-    pub fn new(template: Arc<Template>, tokenizer: &Tokenizer) -> Self {
+    ///
+    /// # Errors
+    /// [`Error::Argument`] if the template writes pictures, which only records have, or would teach or
+    /// expect no STOP.
+    pub fn new(template: Arc<Template>, tokenizer: &Tokenizer) -> Result<Self> {
         let bound =
             |affix: &Affix| affix.0.iter().flat_map(|part| pieces(part, tokenizer)).collect();
         let (training, prompting) = (template.training.map(bound), template.prompting.map(bound));
         let text = template.system.clone();
         let system = pieces(&Part { text, learned: false, stop: false }, tokenizer);
-        Self { template, system, training, prompting }
+        let format = Self { template, system, training, prompting };
+        let refused = |detail: String| {
+            Err(Error::Argument(format!("template `{}`: {detail}", format.template.name)))
+        };
+        if format.writes(tokenizer.image()) {
+            let token = tokenizer.token(tokenizer.image());
+            return refused(format!(
+                "it spells `{token}`, which stands for the pictures of a record"
+            ));
+        }
+        if !format.stops() {
+            return refused("no STOP with this tokenizer: an answer would never end".to_owned());
+        }
+        Ok(format)
+    }
+
+    fn writes(&self, token: u32) -> bool {
+        let mut pieces = self.training.all().into_iter().chain(self.prompting.all());
+        let own = |piece: &Piece| piece.mark == Mark::Token(token);
+        self.system.iter().any(own) || pieces.any(|affix| affix.iter().any(own))
+    }
+
+    /// Whether training teaches a STOP, and a prompt is answered up to one.
+    fn stops(&self) -> bool {
+        let taught = |affix: &&Vec<Piece>| affix.iter().any(|piece| piece.stop);
+        self.training.all().iter().any(taught) && !self.prompting.stop.is_empty()
     }
 
     /// What ends an answer when the model goes on: ids that do so alone, and a text.

@@ -67,6 +67,28 @@ impl<A> Layout<A> {
     }
 }
 
+impl<A> Layout<A> {
+    /// All affixes.
+    pub fn all(&self) -> [&A; 11] {
+        let Self { system_prefix, system_suffix, separator, user_prefix, user_suffix, .. } = self;
+        let Self { assistant_prefix, answer_prefix, answer_suffix, stop, .. } = self;
+        let Self { assistant_suffix, end, .. } = self;
+        [
+            system_prefix,
+            system_suffix,
+            separator,
+            user_prefix,
+            user_suffix,
+            assistant_prefix,
+            answer_prefix,
+            answer_suffix,
+            stop,
+            assistant_suffix,
+            end,
+        ]
+    }
+}
+
 impl Layout<Affix> {
     /// What stands between the header of an answer and its end is learned.
     fn read(fields: Map<String, Value>) -> Result<Self> {

@@ -169,6 +169,16 @@ fn label(field: &'static str, value: Option<Json<'_>>) -> Result<Option<String>,
     }
 }
 
+fn image_path(field: &'static str, path: Json<'_>) -> Result<String, RecordFault> {
+    match path {
+        Json::Text(path) if path.is_empty() => {
+            Err(RecordFault::BadField { field, detail: "got an empty path".to_owned() })
+        }
+        Json::Text(path) => Ok(path.into_owned()),
+        other => Err(shape::bad(field, &other, "a path or a list of paths")),
+    }
+}
+
 fn image_paths(fields: &mut Object<'_>) -> Result<Vec<String>, RecordFault> {
     let expected = "a path or a list of paths";
     let (field, value) = match (fields.given("image"), fields.given("images")) {
@@ -178,14 +188,8 @@ fn image_paths(fields: &mut Object<'_>) -> Result<Vec<String>, RecordFault> {
     };
     match value {
         None => Ok(Vec::new()),
-        Some(Json::Text(path)) => Ok(vec![path.into_owned()]),
-        Some(Json::List(paths)) => paths
-            .into_iter()
-            .map(|path| match path {
-                Json::Text(path) => Ok(path.into_owned()),
-                other => Err(shape::bad(field, &other, expected)),
-            })
-            .collect(),
+        Some(path @ Json::Text(_)) => image_path(field, path).map(|path| vec![path]),
+        Some(Json::List(paths)) => paths.into_iter().map(|path| image_path(field, path)).collect(),
         Some(other) => Err(shape::bad(field, &other, expected)),
     }
 }
