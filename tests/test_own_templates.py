@@ -85,7 +85,8 @@ def random_affix(rng: random.Random) -> object:
 
 def random_template(rng: random.Random) -> dict:
     template = {name: random_affix(rng) for name in AFFIXES if rng.random() < 0.7}
-    template["stop"] = rng.choice(TEXTS)
+    # A tokenizer without BOS has no such token, and a template needs a STOP.
+    template["stop"] = rng.choice([text for text in TEXTS if text != "{bos}"])
     for switch in ("trim", "system_in_user"):
         if rng.random() < 0.3:
             template[switch] = True

@@ -23,7 +23,7 @@ from llava_fast.inspect.terminal import (
 )
 from llava_fast.mixture import mixture
 from llava_fast.printable import escaped, one_line
-from llava_fast.template import Template, stop_note, template_text
+from llava_fast.template import Template, stop_note
 from llava_fast.tokenizer import Tokenizer
 
 NOTHING_LEARNED = 2
@@ -127,7 +127,7 @@ class Inspection:
     @property
     def note(self) -> str:
         """What to know about template and tokenizer, if there is something."""
-        return stop_note(self._source.tokenizer, template_text(self._request.template))
+        return stop_note(self._source.tokenizer, self._source.template)
 
     def lines(self, painter: Painter) -> Iterator[str]:
         """For a terminal or a pipe."""

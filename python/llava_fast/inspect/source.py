@@ -56,6 +56,7 @@ class Source:
         self.tokenizer = tokenizer
         self.image = image
         text = template_text(template)
+        self.template = text
         self.template_name = _rust.template_name(text)
         self.max_length = max_length
         self._core = _rust.Dataset(
