@@ -47,7 +47,7 @@ def bench_check(limited: Limited, data: Path) -> None:
     found, kibibytes = json.loads(done.stdout), int(done.stderr.split()[-1])
     assert found["usable"] > 0.99 * found["records"]
     limited(
-        f"text, {found['records']:,} records, {data.stat().st_size / 1e9:.2f} GB, "
+        f"--check, text, {found['records']:,} records, {data.stat().st_size / 1e9:.2f} GB, "
         f"{THREADS} threads",
         seconds=seconds,
         megabytes=kibibytes * 1024 / 1e6,

@@ -16,6 +16,8 @@ GOALS: dict[tuple[str, str, str | None], tuple[float, float]] = {
     ("tokenize", "llava_rule", None): (8.0, 20.0),
     ("tokenize", "encode_batch", None): (2.0, 4.0),
 }
+# Benches without a peer: wall seconds and megabytes at most.
+LIMITS = {"index": (60.0, 500.0)}
 # Tokenizers whose text cannot be cut into words.
 WHOLE = (1.0, 1.2)
 # Kinds of files whose goals differ.

@@ -60,7 +60,8 @@ def table() -> str:
         _list([*_special(preprocess), *_special(decode), *_read("loader"), *_read("tokenize")]),
         "A check of a whole data set",
         "\n".join(
-            f"`index --check`, {row.case}: {results.limits_text(row)}" for row in _read("index")
+            f"`llava-fast {row.bench}` {row.case}: {results.limits_text(row)}"
+            for row in _read("index")
         ),
         _conditions(preprocess),
     ]

@@ -13,20 +13,20 @@ from tests import oracle_text as oracle
 Record = dict
 TEMPLATE = "v1"
 FOLDERS = ("coco", "gqa", "")
+ABSENT = object()
 
 
 def _without(key: str) -> Callable[[Record], Record]:
     return lambda record: {name: value for name, value in record.items() if name != key}
 
 
-def _turn(position: int, **fields: object) -> Callable[[Record], Record]:
-    """Fields of a turn replaced; None takes the field away."""
+def _answer(**fields: object) -> Callable[[Record], Record]:
+    """Fields of the last turn replaced, or taken away by `ABSENT`."""
 
     def change(record: Record) -> Record:
-        turns = [dict(turn) for turn in record["conversations"]]
-        turns[position] |= fields
-        turns[position] = {key: x for key, x in turns[position].items() if x is not None}
-        return record | {"conversations": turns}
+        *others, last = record["conversations"]
+        changed = {key: x for key, x in (last | fields).items() if x is not ABSENT}
+        return record | {"conversations": [*others, changed]}
 
     return change
 
@@ -44,17 +44,38 @@ FAULTS: dict[str, tuple[Callable[[Record], object], ...]] = {
         lambda record: record | {"conversations": "Q"},
     ),
     "empty_conversation": (lambda record: record | {"conversations": []},),
-    "bad_turn": (
-        _turn(-1, value=3),
-        _turn(-1, value=None),
-        _turn(-1, **{"from": "critic"}),
-        lambda record: record | {"conversations": record["conversations"][-1:] * 2},
-    ),
-    "empty_answer": (_turn(-1, value=" \n"),),
+    "not_text": (_answer(value=3),),
+    "null_text": (_answer(value=None),),
+    "missing_text": (_answer(value=ABSENT),),
+    "missing_role": (_answer(**{"from": ABSENT}),),
+    "unknown_role": (_answer(**{"from": "critic"}),),
+    "repeated_role": (lambda record: record | {"conversations": record["conversations"][-1:] * 2},),
+    "empty_answer": (_answer(value=" \n"),),
     "image_tag_count": (_one_picture_more,),
     "nothing_supervised": (
         lambda record: {"id": record["id"], "conversations": [{"from": "human", "value": "Q"}]},
     ),
+}
+
+
+def _leading_answer(record: Record) -> Record:
+    turns = list(record["conversations"])
+    turns.insert(turns[0]["from"] == "system", {"from": "gpt", "value": "Hello!"})
+    return record | {"conversations": turns}
+
+
+def _open_question(record: Record) -> Record:
+    turns = [*record["conversations"], {"from": "human", "value": "And now?"}]
+    return record | {"conversations": turns}
+
+
+# By code; each adds what is left out again.
+REPAIRS: dict[str, Callable[[Record], Record]] = {
+    "misspelled_key": lambda record: {
+        key.replace("conversations", "conversatons"): value for key, value in record.items()
+    },
+    "dropped_leading_answer": _leading_answer,
+    "dropped_open_question": _open_question,
 }
 
 
@@ -65,6 +86,7 @@ class Expected:
     records: int = 0
     usable: int = 0
     faults: Counter[str] = field(default_factory=Counter)
+    repairs: Counter[str] = field(default_factory=Counter)
     rows: list[tuple[int, str]] = field(default_factory=list)
     tokens: int = 0
     text_tokens: int = 0
@@ -100,6 +122,10 @@ def made(
             record = rng.choice(FAULTS[code])(record)
         else:
             code = _measured(record, family, image_tokens, max_length, expected)
+            if rng.random() < 0.2:
+                repair = rng.choice(list(REPAIRS))
+                record = REPAIRS[repair](record)
+                expected.repairs[repair] += code is None
         records.append(record)
         if code is not None:
             expected.faults[code] += 1
@@ -111,10 +137,10 @@ def _measured(
     record: Record, family: str, image_tokens: int, max_length: int, expected: Expected
 ) -> str | None:
     """Adds the figures of a good record, or says that it is too long."""
-    tokenizer, _, _ = oracle.structure(family)
+    structure = oracle.structure(family)
     for cut, kept in enumerate(_shorter(record)):
         slots = [image_tokens] * len(record["image"])
-        ids, labels, starts = oracle.encode(oracle.rendered(kept, TEMPLATE), tokenizer, slots)
+        ids, labels, starts = structure.encode(oracle.rendered(kept, TEMPLATE), slots)
         if len(ids) > max_length:
             continue
         text, supervised = len(ids) - image_tokens * len(starts), sum(x != -100 for x in labels)

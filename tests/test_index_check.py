@@ -25,6 +25,8 @@ GOOD = {
 EMPTY = {**GOOD, "conversations": [GOOD["conversations"][0], {"from": "gpt", "value": ""}]}
 # One square of 28 pixels is four tokens.
 SMALL = {"image_size": 28}
+# How the expectation of a refused record begins in fixtures/llava_json/dirty_expect.json.
+REFUSED = ("error", "BadTurn", "EmptyConversation", "ImageError", "refused")
 
 
 def save(folder: Path, records: list[object]) -> Path:
@@ -71,6 +73,7 @@ def test_every_count_is_that_of_the_oracle(family: str, threads: int, tmp_path: 
         assert found["cut_rounds"] == expected.cut_rounds
         faults = {code: reason["records"] for code, reason in found["faults"].items()}
         assert faults == expected.faults
+        assert found["repairs"] == +expected.repairs
         rows = [json.loads(line) for line in bad.read_text().splitlines()]
         assert [(row["record"], row["code"]) for row in rows] == expected.rows
         same_histograms(found, expected)
@@ -262,11 +265,43 @@ def test_a_run_that_is_broken_off_leaves_the_old_list(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.jsonl", "train.json"]
 
 
-def test_the_fixture_of_dirty_records(fixtures: Path) -> None:
-    folder = fixtures / "llava_json"
-    expected = json.loads((folder / "dirty_expect.json").read_text())
-    found = report(folder / "dirty.json", images=str(fixtures), max_length=2048, image_size=336)
-    assert found.found["records"] == len(expected)
+# Of the records of fixtures/llava_json/dirty.json that cannot be used.
+DIRTY = {
+    "empty_answer": [1, 2, 38],
+    "lost_image_tag": [6],
+    "repeated_role": [7, 8],
+    "unknown_role": [10],
+    "image_tag_count": [20, 21, 22, 23],
+    "not_text": [25],
+    "null_text": [26],
+    "missing_text": [27],
+    "missing_role": [28],
+    "empty_conversation": [29],
+    "missing_field": [30],
+    "missing_image": [31, 32],
+    "truncated_image": [33],
+    "not_an_image": [34],
+    "too_long": [35, 36],
+    "unreadable_image": [40, 41],
+}
+
+
+def test_the_fixture_of_dirty_records(fixtures: Path, tmp_path: Path) -> None:
+    data, bad = fixtures / "llava_json" / "dirty.json", tmp_path / "bad.jsonl"
+    options = {"images": str(fixtures), "decode": True, "image_size": 336}
+    found = report(data, bad_list=str(bad), **options)
+    rows = [json.loads(line) for line in bad.read_text().splitlines()]
+    expected = sorted((record, code) for code, records in DIRTY.items() for record in records)
+    assert [(row["record"], row["code"]) for row in rows] == expected
+    said = json.loads((data.parent / "dirty_expect.json").read_text())
+    refused = [row["index"] for row in said if row["expect"].startswith(REFUSED)]
+    assert {record for record, _ in expected} >= set(refused)
+    assert found.found["repairs"] == {
+        "dropped_leading_answer": 1,
+        "dropped_open_question": 1,
+        "misspelled_key": 1,
+    }
+    assert found.found["cut_samples"] == 1
     assert found.status == 2
 
 

@@ -10,7 +10,6 @@ from llava_fast import DataError, Tokenizer, encode
 from llava_fast.prefix import READ_AS_IT_IS
 from tests import oracle_text as oracle
 from tests.data import make_text_golden as golden
-from tests.oracle_layouts import EOS, IMAGE
 from tests.scale import scaled
 
 FAMILIES = ("sp_legacy", "sp_first")
@@ -39,7 +38,7 @@ def same_as_transformers(folder: Path, ours: Tokenizer, cases: int) -> None:
         assert ours.encode(text) == theirs.encode(text, add_special_tokens=False), f"seed {seed}"
         record = oracle.random_record(rng, "v1", injections=False)
         text = "".join(text for text, _ in oracle.rendered(record, "v1"))
-        text = text.replace(EOS, "</s>").replace(IMAGE, "<image>")
+        text = text.replace(oracle.EOS, "</s>").replace(oracle.IMAGE, "<image>")
         ids = encode(record, ours, "v1", 1, 1 << 20).input_ids.tolist()
         assert ids == theirs(text)["input_ids"], f"seed {seed}"
         assert ours.decode(ids) == theirs.decode(ids, skip_special_tokens=True), f"seed {seed}"
@@ -117,7 +116,7 @@ def test_the_text_after_a_picture_as_llava_encodes_it(
         record = oracle.random_record(random.Random(seed), "v1")
         text = "".join(text for text, _ in oracle.rendered(record, "v1"))
         ids = [1]
-        for number, part in enumerate(text.split(IMAGE)):
+        for number, part in enumerate(text.split(oracle.IMAGE)):
             ids += [ours.image_id] * (number > 0)
             ids += theirs.encode(part, add_special_tokens=False).ids
         got = encode(record, again, "v1", 1, 1 << 20).input_ids.tolist()

@@ -204,7 +204,8 @@ def test_mutated_records_are_samples_or_typed_errors() -> None:
             else:
                 text[place:place] = text[place : place + rng.randint(1, 30)]
         try:
-            _rust.encode(text.decode(errors="replace"), OURS._core, "v1", 1, 2048, (False, False), False)
+            written = text.decode(errors="replace")
+            _rust.encode(written, OURS._core, "v1", 1, 2048, (False, False), False)
         except DataError:
             continue
         taken += 1

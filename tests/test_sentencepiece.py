@@ -11,7 +11,6 @@ from llava_fast import DataError, Tokenizer, encode
 from tests import oracle_text as oracle
 from tests.data import make_text_golden as golden
 from tests.data.make_tokenizers import TEXT
-from tests.oracle_layouts import EOS, IMAGE
 from tests.scale import scaled
 
 sentencepiece = pytest.importorskip("sentencepiece")
@@ -77,7 +76,7 @@ def test_a_conversation_as_llava_encodes_it(folder: Path, model: bytes, legacy: 
     ours = Tokenizer.from_pretrained(folder, image_prefix=True)
     original = sentencepiece.SentencePieceProcessor(model_proto=model)
     rounds = "".join(text for text, _ in oracle.rendered(golden.TWO_ROUNDS, "v1"))
-    [first, second], last = (part.split(IMAGE) for part in rounds.split(EOS)[:2])
+    [first, second], last = (part.split(oracle.IMAGE) for part in rounds.split(oracle.EOS)[:2])
     got = encode(golden.TWO_ROUNDS, ours, "v1", 1).input_ids.tolist()
     start = [1, *original.encode(first), 0, *original.encode(second), 2]
     assert got[: len(start)] == start

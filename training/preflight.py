@@ -35,8 +35,7 @@ def check_inputs(config: TrainConfig, but: Set[str] = frozenset()) -> None:
         if key in ("model", "vision", "llm"):
             _model_directory(key, path)
         elif key == "images":
-            if not path.is_dir():
-                raise ValueError(f"{key}: `{path}` is {_kind(path)}, expected a folder")
+            _pictures(key, path)
         else:
             _record_files(key, name)
     if (config.model or config.llm) not in but:
@@ -70,6 +69,12 @@ def _model_directory(key: str, path: Path) -> None:
         raise ValueError(f"{key}: `{path}` has no `config.json`")
     if not any(path.glob("*.safetensors")):
         raise ValueError(f"{key}: `{path}` has no `.safetensors` file")
+
+
+def _pictures(key: str, path: Path) -> None:
+    if path.is_dir() or (path.is_file() and (is_zipfile(path) or is_tarfile(path))):
+        return
+    raise ValueError(f"{key}: `{path}` is {_kind(path)}, expected a folder, a zip or a tar")
 
 
 def _record_files(key: str, data: str) -> None:

@@ -30,7 +30,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     options = _parser().parse_args(words)
     try:
-        commands = {"generate": _generate, "doctor": _doctor, "index": _index}
+        commands = {
+            "generate": _generate,
+            "doctor": _doctor,
+            "inspect": _inspect,
+            "index": _index,
+        }
         sys.exit(commands[options.command](options))
     except BrokenPipeError:
         # Whoever read the answer has left; Python must not try to flush it at exit.
@@ -51,7 +56,8 @@ def _parser() -> argparse.ArgumentParser:
     train = "train a model: recipe=NAME key=value ... (`llava-fast train --help`)"
     commands.add_parser("train", help=train, add_help=False)
     _add_generate(commands.add_parser("generate", help="ask a model, about pictures or without"))
-    _add_doctor(commands.add_parser("doctor", help="check the installation and this machine"))
+    _add_doctor(commands.add_parser("doctor", help="check the installation, or a model directory"))
+    _add_inspect(commands.add_parser("inspect", help="look at records as the loader encodes them"))
     _add_index(commands.add_parser("index", help="check a whole data set before training on it"))
     return parser
 
@@ -118,15 +124,34 @@ def _add_index(parser: argparse.ArgumentParser) -> None:
         metavar="PLACE",
         help="folder, .zip or .tar of the pictures; without it none is looked at",
     )
-    parser.add_argument("--image-size", type=int, metavar="N", help="side of a square in pixels")
-    parser.add_argument("--image-mode", metavar="MODE", help="crop, pad, stretch or anyres")
-    parser.add_argument("--max-length", type=int, default=2048, metavar="N", help="in tokens")
+    _add_sizes(parser)
     parser.add_argument(
         "--decode", action="store_true", help="decode every picture; default: headers only"
     )
+    _add_reading(parser)
     parser.add_argument("--threads", type=int, metavar="N", help="default: all there are")
     parser.add_argument("--bad-list", metavar="FILE", help="write the bad records to it, as JSONL")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
+
+
+def _add_reading(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--compat",
+        default="strict",
+        metavar="RULES",
+        help="strict, or llava: pictures without `<image>` are left out, surplus tags collapse",
+    )
+    parser.add_argument(
+        "--keep-leading-answer",
+        action="store_true",
+        help="keep and learn an answer before the first question",
+    )
+
+
+def _add_sizes(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--image-size", type=int, metavar="N", help="side of a square in pixels")
+    parser.add_argument("--image-mode", metavar="MODE", help="crop, pad, stretch or anyres")
+    parser.add_argument("--max-length", type=int, default=2048, metavar="N", help="in tokens")
 
 
 def _add_generate(parser: argparse.ArgumentParser) -> None:
@@ -160,6 +185,12 @@ def _doctor(options: argparse.Namespace) -> int:
     text, status = report(options.fast, options.json, options.model)
     print(text)
     return status
+
+
+def _inspect(options: argparse.Namespace) -> int:
+    from llava_fast.inspect.command import run
+
+    return run(options)
 
 
 def _index(options: argparse.Namespace) -> int:

@@ -125,17 +125,6 @@ def write_file(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file that has all of its content or, if that fails, is as it was before."""
-    temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}-{secrets.token_hex(4)}")
-    try:
-        write_file(temporary, content)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    sync(path.absolute().parent)
-
-
 def write_tensors(path: Path, tensors: Tensors) -> None:
     """Write a safetensors file and sync it, with the mode that any new file of the user has."""
     from safetensors.torch import save_file

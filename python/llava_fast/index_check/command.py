@@ -11,11 +11,12 @@ from time import perf_counter
 from typing import TextIO
 
 from llava_fast import _rust
-from llava_fast.checks import LARGEST_COUNT, integer
+from llava_fast.checks import LARGEST_COUNT, integer, reading
 from llava_fast.config import ImageConfig
 from llava_fast.files import new_file
 from llava_fast.index_check.progress import Progress
 from llava_fast.index_check.report import Report
+from llava_fast.mixture import mixture
 from llava_fast.printable import one_line
 from llava_fast.template import stop_note
 from llava_fast.text import Tokenizer, template_text
@@ -51,6 +52,8 @@ class Request:
     decode: bool = False
     threads: int | None = None
     bad_list: str | None = None
+    compat: str = "strict"
+    keep_leading_answer: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what does not go together."""
@@ -65,6 +68,11 @@ class Request:
         """The defaults, except for what is given."""
         given = {"size": self.image_size, "mode": self.image_mode}
         return ImageConfig(**{key: value for key, value in given.items() if value is not None})
+
+    @property
+    def reading(self) -> tuple[bool, bool]:
+        """How records are read that are not as they should be."""
+        return reading(self.compat, self.keep_leading_answer)
 
     @property
     def look(self) -> str:
@@ -83,14 +91,14 @@ def check(request: Request, progress: TextIO) -> Report:
         print(f"note: {note}", file=sys.stderr)
     data = mixture(request.data)
     dataset = _rust.Dataset(
-        request.data,
-        None,
-        images=request.images,
+        _rust.Records(data.parts, data.seed),
+        images=data.images(request.images),
         follow_links=False,
         tokenizer=tokenizer._core,
         template=template,
         image=request.image,
         max_length=request.max_length,
+        reading=request.reading,
         cache=None,
     )
     run = _rust.Check(dataset, request.look)

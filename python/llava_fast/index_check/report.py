@@ -12,7 +12,7 @@ CLEAN, BAD, NOTHING = 0, 1, 2
 NOTHING_CODES = ("empty_answer", "empty_conversation", "nothing_supervised", "too_long")
 # Pictures that could not be read at all; all other faults are in their bytes.
 ABSENT_CODES = ("missing_image", "unreadable_image")
-BAR = 40
+BAR, CODE = 40, 22
 MOST_SOURCES = 20
 
 
@@ -46,6 +46,7 @@ class Report:
         """For people."""
         yield from self._head()
         yield from self._faults()
+        yield from self._repairs()
         yield from self._training()
         yield from self._pictures()
         yield from self._ids()
@@ -68,7 +69,15 @@ class Report:
         if faults:
             yield from ("", "bad records by reason, and the first of each")
         for code, reason in faults:
-            yield f"  {code:<20} {reason['records']:>9,}  {one_line(reason['example']['message'])}"
+            example = one_line(reason["example"]["message"])
+            yield f"  {code:<{CODE}} {reason['records']:>9,}  {example}"
+
+    def _repairs(self) -> Iterator[str]:
+        repairs = sorted(self.found["repairs"].items(), key=lambda item: -item[1])
+        if repairs:
+            yield from ("", "usable records in which something was put right")
+        for code, records in repairs:
+            yield f"  {code:<{CODE}} {records:>9,}"
 
     def _training(self) -> Iterator[str]:
         found = self.found

@@ -1,15 +1,17 @@
 """The command: what was asked for, found and shown."""
 
 import json
+import sys
+from argparse import Namespace
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from llava_fast.checks import LARGEST_COUNT, integer, reading
 from llava_fast.config import ImageConfig
-from llava_fast.files import read_json, replace_file
-from llava_fast.inspect import stats as figures
+from llava_fast.files import new_file, read_json
+from llava_fast.index_check.report import NOTHING, NOTHING_CODES
 from llava_fast.inspect.page import page
 from llava_fast.inspect.pieces import Pieces
 from llava_fast.inspect.source import Source
@@ -26,7 +28,7 @@ from llava_fast.printable import escaped, one_line
 from llava_fast.template import Template, stop_note
 from llava_fast.tokenizer import Tokenizer
 
-NOTHING_LEARNED = 2
+USAGE = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +49,7 @@ class Request:
     image_mode: str | None = None
     max_length: int = 2048
     count: int = 3
-    records: tuple[str, ...] = ()
+    records: list[str] | None = None
     pack_tokens: int | None = None
     html: str | None = None
     stats: bool = False
@@ -99,7 +101,7 @@ class Inspection:
         )
         self._pieces = Pieces(tokenizer)
         source = self._source
-        numbers = [source.find(word) for word in request.records]
+        numbers = [source.find(word) for word in request.records or ()]
         pixels = request.html is not None
         shown = numbers or range(min(request.count, len(source)))
         self.records = [source.record(number, pixels) for number in shown]
@@ -111,9 +113,8 @@ class Inspection:
     @property
     def status(self) -> int:
         """Exit status: 2 if a record that was looked at would train on nothing, else 0."""
-        found = {record.fault.code for record in self.records if record.fault}
-        found |= set(self.stats.faults if self.stats else ())
-        return NOTHING_LEARNED if "nothing_supervised" in found else 0
+        shown = any(one.fault and one.fault.code in NOTHING_CODES for one in self.records)
+        return NOTHING if shown or (self.report and self.report.nothing) else 0
 
     @property
     def settings(self) -> str:
@@ -143,9 +144,9 @@ class Inspection:
             yield f"{self._steps} packs in epoch 0 with seed 0"
         for pack in self.packs:
             yield from pack_lines(pack, painter)
-        if self.stats:
+        if self.report:
             yield ""
-            yield from figures.lines(self.stats)
+            yield from self.report.lines()
 
     def as_json(self) -> str:
         """One JSON object."""
@@ -156,8 +157,8 @@ class Inspection:
         }
         if self.packs:
             found["packs"] = [pack.as_json() for pack in self.packs]
-        if self.stats:
-            found["stats"] = self.stats.as_json()
+        if self.report:
+            found["stats"] = {**self.report.found, "train_on_nothing": self.report.nothing}
         return json.dumps(found)
 
     def write_page(self) -> None:
@@ -170,7 +171,7 @@ class Inspection:
             self.records,
             self._pieces,
             self.packs,
-            self.stats,
+            self.report,
         )
         inputs = [part.path for part in mixture(self._request.data).parts]
         with new_file(Path(self._request.html), [self._request.data, *inputs]) as file:

@@ -1,15 +1,11 @@
-"""Bars of packs and statistics, as SVG inside a page."""
+"""Packs as bars, SVG inside a page."""
 
 from html import escape
 
-from llava_fast.inspect.stats import Stats
-from llava_fast.inspect.stats import lines as stats_lines
 from llava_fast.inspect.views import Document, Pack
 from llava_fast.printable import escaped
 
 _WIDTH, _HEIGHT = 1000, 34
-# The histogram: cells of a row, and of its longest bar.
-_ROW, _LONGEST = 22, 700
 
 
 def pack_figure(pack: Pack) -> str:
@@ -45,25 +41,4 @@ def _row(document: Document) -> str:
         f"<tr><td>[{document.start}..{document.stop})</td><td>{document.record}</td>"
         f"<td><code>{escape(escaped(document.id))}</code></td><td>{first}..{last}</td>"
         f"<td>{document.supervised}</td><td>{hole}</td></tr>"
-    )
-
-
-def histogram(stats: Stats) -> str:
-    """The figures of all records, and how many have which share of learned tokens."""
-    said = "".join(
-        f"<li>{escape(escaped(line.strip()))}</li>" for line in stats_lines(stats, bars=False)
-    )
-    shares = stats.shares.tolist()
-    bars = "".join(_share(place, count, shares) for place, count in enumerate(shares))
-    box = f"0 0 {_WIDTH} {_ROW * len(shares)}"
-    return f'<ul>{said}</ul><svg viewBox="{box}" role="img">{bars}</svg>'
-
-
-def _share(place: int, count: int, shares: list[int]) -> str:
-    step = 100 // len(shares)
-    y, width = _ROW * place, _LONGEST * count / max([*shares, 1])
-    return (
-        f'<text x="0" y="{y + 15}">{step * place:>3}..{step * (place + 1)} %</text>'
-        f'<rect class="bar" x="90" y="{y + 3}" width="{width:.1f}" height="15"/>'
-        f'<text x="{96 + width:.1f}" y="{y + 15}">{count}</text>'
     )

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 
-from llava_fast.inspect.figures import histogram, pack_figure
+from llava_fast.index_check.report import Report
+from llava_fast.inspect.figures import pack_figure
 from llava_fast.inspect.pictures import data_uri, reduced
 from llava_fast.inspect.pieces import Pieces
-from llava_fast.inspect.stats import Stats
 from llava_fast.inspect.terminal import (
     BARE,
     LEGEND,
@@ -26,6 +26,7 @@ from llava_fast.inspect.terminal import (
 )
 from llava_fast.inspect.views import Pack, Picture, Record, Row, Token
 from llava_fast.printable import escaped
+from llava_fast.text import Segment
 
 _STYLE = Path(__file__).with_name("page.css")
 # With more records than this, tokens are folded away and pictures are smaller.
@@ -39,9 +40,9 @@ def page(
     records: list[Record],
     pieces: Pieces,
     packs: list[Pack],
-    stats: Stats | None,
-) -> bytes:
-    """The whole file, UTF-8."""
+    report: Report | None,
+) -> str:
+    """The whole file."""
     parts = [
         _head(title),
         f"<header><h1>{_safe(title)}</h1><p>{_safe(settings)}</p><p>{escape(LEGEND)}</p></header>",
@@ -56,9 +57,11 @@ def page(
         parts.append("<section><h2>packs</h2>")
         parts += map(pack_figure, packs)
         parts.append("</section>")
-    if stats is not None:
-        parts.append(f"<section><h2>all records</h2>{histogram(stats)}</section>")
-    return "\n".join([*parts, "</body></html>\n"]).encode()
+    if report is not None:
+        # These lines are escaped already.
+        lines = escape("\n".join(report.lines()))
+        parts.append(f'<section><h2>all records</h2><pre class="report">{lines}</pre></section>')
+    return "\n".join([*parts, "</body></html>\n"])
 
 
 def _head(title: str) -> str:

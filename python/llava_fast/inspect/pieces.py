@@ -7,7 +7,7 @@ from llava_fast.tokenizer import Tokenizer
 
 # What stands for a space inside a token; the character itself is escaped where it occurs.
 SPACE = "\N{OPEN BOX}"
-_ESCAPED_SPACE = "\\u2423"
+ESCAPED_SPACE = "\\u2423"
 _SENTENCEPIECE_SPACE = "\N{LOWER ONE EIGHTH BLOCK}"
 _BYTE = re.compile(r"<0x([0-9A-F]{2})>")
 _BYTE_LEVEL = re.compile(rb'"type"\s*:\s*"ByteLevel"')
@@ -21,14 +21,14 @@ class Pieces:
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         """Of a loaded tokenizer; what was looked up once is kept."""
-        self._core = tokenizer._core
+        self._tokenizer = tokenizer
         self._bytes = _byte_alphabet() if _BYTE_LEVEL.search(tokenizer._json) else None
         self._known: dict[int, str] = {}
 
     def __getitem__(self, index: int) -> str:
         """The text of one id; an id without a token is shown as `?`."""
         if index not in self._known:
-            token = self._core.token(index)
+            [token] = self._tokenizer.tokens([index])
             self._known[index] = self._shown(token) if token else "?"
         return self._known[index]
 
@@ -51,7 +51,7 @@ def _text(data: bytes) -> str:
 
 
 def _spaced(text: str) -> str:
-    return escaped(text).replace(SPACE, _ESCAPED_SPACE).replace(" ", SPACE)
+    return escaped(text).replace(SPACE, ESCAPED_SPACE).replace(" ", SPACE)
 
 
 def _byte_alphabet() -> dict[str, int]:

@@ -17,22 +17,13 @@ from llava_fast.index_check.command import slices
 from llava_fast.index_check.progress import Progress
 from llava_fast.index_check.report import Report
 from llava_fast.inspect.pictures import described, header, reduced, restored
-from llava_fast.inspect.segments import placed
 from llava_fast.inspect.views import Document, Fault, Pack, Picture, Record
+from llava_fast.mixture import Data, mixture
 from llava_fast.template import Template, template_text
 from llava_fast.text import Segment
 from llava_fast.tokenizer import Tokenizer
 
 _NOTHING = np.empty(0, np.int64)
-
-
-class Sizes(NamedTuple):
-    """Tokens of a record, those that are no picture's, supervised ones; pictures."""
-
-    tokens: int
-    text: int
-    learned: int
-    pictures: int
 
 
 class Source:
@@ -44,7 +35,7 @@ class Source:
 
     def __init__(
         self,
-        data: str | PathLike[str],
+        data: Data,
         images: str | PathLike[str] | None,
         tokenizer: Tokenizer,
         image: ImageConfig,
@@ -52,7 +43,8 @@ class Source:
         max_length: int,
         reading: tuple[bool, bool] = (False, False),
     ) -> None:
-        self.name = fspath(data)
+        files = mixture(data)
+        self.name = files.name
         self.tokenizer = tokenizer
         self.image = image
         text = template_text(template)
@@ -60,9 +52,8 @@ class Source:
         self.template_name = _rust.template_name(text)
         self.max_length = max_length
         self._core = _rust.Dataset(
-            self.name,
-            None,
-            images=None if images is None else fspath(images),
+            _rust.Records(files.parts, files.seed),
+            images=files.images(None if images is None else fspath(images)),
             follow_links=False,
             tokenizer=tokenizer._core,
             template=text,
@@ -84,7 +75,7 @@ class Source:
         if word.isascii() and word.isdigit() and str(int(word)) == word and int(word) < len(self):
             return int(word)
         for number in range(len(self)):
-            text = self._core.json(number)
+            text = self._text(number)
             # Looking is quicker than parsing; a backslash may hide what is looked for.
             if (word in text or "\\" in text) and _id(text, number) == word:
                 return number
@@ -95,7 +86,7 @@ class Source:
 
         The pictures are decoded in any case, since a damaged one is a fault of the record.
         """
-        text = self._core.json(number)
+        text = self._text(number)
         name = _id(text, number)
         sample, bad, cut_rounds, paths, repairs = self._core.view(number)
         if sample is None:
@@ -105,7 +96,7 @@ class Source:
         ids, labels, starts, segments = sample
         squares = batch.get("pixel_values", [None] * len(paths))
         shown = [
-            self._picture(path, int(start), tokens, values, pixels)
+            self._picture(number, path, int(start), tokens, values, pixels)
             for (path, tokens), start, values in zip(paths, starts, squares, strict=True)
         ]
         fault = Fault(*worse[0][1:]) if worse else None
@@ -123,13 +114,26 @@ class Source:
             fault=fault,
         )
 
+    def _text(self, number: int) -> str:
+        """A record as it is written; "" if that is no text."""
+        try:
+            return self._core.json(number)
+        except DataError:
+            return ""
+
     def _picture(
-        self, path: str, start: int, tokens: int, values: np.ndarray | None, pixels: bool
+        self,
+        record: int,
+        path: str,
+        start: int,
+        tokens: int,
+        values: np.ndarray | None,
+        pixels: bool,
     ) -> Picture:
         """values: (3, S, S), or (tiles, 3, S, S), as the model gets them."""
         original = file = None
         try:
-            content = self._core.picture(path)
+            content = self._core.picture(record, path)
             file = header(content, self.image.decode)
             if pixels:
                 original = reduced(_rust.decode_image(content, self.image.decode))
@@ -159,7 +163,7 @@ class Source:
     def packs(self, tokens: int, count: int) -> tuple[list[Pack], int]:
         """The first packs of the first epoch of `DataLoader(pack_tokens=tokens)`, and how many
         packs that epoch has."""
-        lengths, _, _ = self._core.survey(True, _rust.available_threads())
+        lengths, *_ = self._core.survey(True, _rust.available_threads())
         if not lengths.any():
             raise DataError(f"`{self.name}`: none of the {len(self)} records is usable")
         stream = _rust.Stream(
@@ -184,7 +188,7 @@ class Source:
         documents = [
             Document(
                 record=record,
-                id=_id(self._core.json(record), record),
+                id=_id(self._text(record), record),
                 start=start,
                 stop=stop,
                 positions=(positions[start], positions[stop - 1]),

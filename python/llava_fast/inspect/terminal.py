@@ -7,11 +7,13 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, starmap
 from typing import TextIO
 
 from llava_fast.inspect.pieces import ESCAPED_SPACE, SPACE, Pieces
 from llava_fast.inspect.views import Pack, Picture, Record, Row
 from llava_fast.printable import columns, escaped, json_line
+from llava_fast.text import Segment
 
 LEGEND = (
     "+ learned, ~ learned in part, * control id; text = of the record, mark = of the template; "
@@ -39,6 +41,8 @@ REPAIRS = {
     "unused_image": "a picture that no `<image>` refers to is left out",
 }
 _INDENT = 22
+# Kinds whose tokens say all that their text says.
+BARE = ("token", "stop")
 _LEAST_WIDTH = 40
 
 
@@ -187,7 +191,7 @@ def _token_lines(row: Row, pieces: Pieces, painter: Painter, room: int) -> Itera
         word = f"{token.symbol}{token.id}:{pieces[token.id]}"
         size = columns(word) + 1
         if line and used + size > room:
-            yield " " * (_INDENT - 1) + " ".join(line)
+            yield " ".join(line)
             line, used = [], 0
         style = "learned" if token.learned else "token" if token.control else "ignored"
         line.append(painter.paint(style, word))
@@ -195,7 +199,7 @@ def _token_lines(row: Row, pieces: Pieces, painter: Painter, room: int) -> Itera
     if row.kind == "stop":
         line.append(painter.paint("stop", " = <STOP>"))
     if line:
-        yield " " * (_INDENT - 1) + " ".join(line)
+        yield " ".join(line)
 
 
 def pack_lines(pack: Pack, painter: Painter) -> Iterator[str]:

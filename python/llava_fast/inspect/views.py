@@ -6,20 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-
-class Segment(NamedTuple):
-    """A piece of the conversation and its tokens, [start, stop).
-
-    kind: "text" of the record, "mark" = the template's own text, "token" = a control id, "stop",
-        "image".
-    supervised: whether the model learns to write it.
-    """
-
-    text: str
-    kind: str
-    supervised: bool
-    start: int
-    stop: int
+from llava_fast.text import Segment
 
 # What the template writes.
 OWN = ("mark", "token")
@@ -101,7 +88,7 @@ class Record:
     def stops(self) -> list[tuple[int, int]]:
         """[start, stop) of each end of an answer."""
         ends = (segment for segment in self.segments if segment.kind == "stop")
-        return [place for segment in ends for place in range(segment.start, segment.stop)]
+        return [(segment.start, segment.stop) for segment in ends]
 
     @property
     def rows(self) -> list["Row"]:

@@ -115,7 +115,7 @@ impl Dataset {
     /// If `index` is not below the number of records.
     #[must_use]
     pub fn images_of(&self, index: usize) -> &Images {
-        &self.images[self.records.part(index)]
+        self.records.pictures(index).unwrap_or(&self.images[self.records.part(index)])
     }
 
     /// Encodes every record to learn its length.
@@ -151,14 +151,18 @@ impl Dataset {
     /// # Errors
     /// Whatever is wrong with the record, with its number, id and file.
     pub fn encode(&self, index: usize) -> Result<Encoded> {
+        self.encode_record(index, false)
+    }
+
+    /// `shown`: whether the sample says what was encoded.
+    fn encode_record(&self, index: usize, shown: bool) -> Result<Encoded> {
         let record = self.records.get(index, self.reading)?;
         let encoded = || {
             let paths = record.images.iter().cloned();
             let mut pictures =
                 paths.map(|path| self.look(index, path)).collect::<Result<Vec<_>>>()?;
             let slots: Vec<_> = pictures.iter().map(|picture| picture.tokens).collect();
-            let encoder =
-                Encoder { tokenizer: &self.tokenizer, format: &self.format, shown: false };
+            let encoder = Encoder { tokenizer: &self.tokenizer, format: &self.format, shown };
             let sample = encoder.record(&record, &slots, self.max_length)?;
             pictures.truncate(sample.image_starts.len());
             Ok(Encoded { sample, pictures, repairs: record.repairs.clone() })

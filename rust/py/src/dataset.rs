@@ -1,7 +1,7 @@
 //! Data sets and their batches.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use llava_fast_core::cache::PixelCache;
 use llava_fast_core::conversation::Format;
 use llava_fast_core::loader::{Bad, Dataset as Core};
 use llava_fast_core::pack::Layout;
+use llava_fast_core::record::Repair;
 use llava_fast_core::source::Images;
 use llava_fast_core::{Error, parallel};
 use numpy::{IntoPyArray, PyArray1};
@@ -19,7 +20,7 @@ use crate::arrays::to_dict;
 use crate::errors::to_python;
 use crate::records::Records;
 use crate::settings::Image;
-use crate::text::{Arrays, Tokenizer, arrays};
+use crate::text::{Arrays, Reading, Tokenizer, arrays, named};
 
 /// (record, reason code, message)
 type BadRow = (usize, &'static str, String);
@@ -27,8 +28,10 @@ type BadRow = (usize, &'static str, String);
 /// (tokens by record, pictures, bad records, records by what was put right in them)
 type Survey<'py> = (Bound<'py, PyArray1<i32>>, usize, Vec<BadRow>, BTreeMap<&'static str, usize>);
 
-/// (sample or why there is none, rounds that did not fit, (path, tokens) of the pictures)
-type View<'py> = (Option<Arrays<'py>>, Option<BadRow>, usize, Vec<(String, usize)>);
+/// (sample or why there is none, rounds that did not fit, (path, tokens) of the pictures, codes of
+/// what was put right)
+type View<'py> =
+    (Option<Arrays<'py>>, Option<BadRow>, usize, Vec<(String, usize)>, Vec<&'static str>);
 
 /// Records, and everything that turns one into model input.
 #[pyclass(frozen)]
@@ -39,7 +42,7 @@ pub struct Dataset {
 #[pymethods]
 impl Dataset {
     #[new]
-    #[pyo3(signature = (records, *, images, follow_links, tokenizer, template, image, max_length, cache))]
+    #[pyo3(signature = (records, *, images, follow_links, tokenizer, template, image, max_length, reading, cache))]
     #[allow(clippy::too_many_arguments, reason = "keyword arguments in Python")]
     fn new(
         py: Python<'_>,
@@ -102,8 +105,8 @@ impl Dataset {
     }
 
     /// A record as it is written, good or bad.
-    fn json(&self, index: usize) -> PyResult<&str> {
-        self.core.json(index).map_err(to_python)
+    fn json(&self, py: Python<'_>, index: usize) -> PyResult<String> {
+        py.detach(|| self.core.json(index)).map_err(to_python)
     }
 
     /// What becomes of a record, good or bad.
@@ -111,15 +114,21 @@ impl Dataset {
         let view = py.detach(|| self.core.view(index)).map_err(to_python)?;
         let cut_rounds = view.sample.as_ref().map_or(0, |sample| sample.cut_rounds);
         let (sample, bad) = match view.sample {
-            Ok(sample) => (Some(arrays(py, sample, &self.core.tokenizer)), None),
+            Ok(sample) => (Some(arrays(py, sample)), None),
             Err(error) => (None, Some(row((index, error)))),
         };
-        Ok((sample, bad, cut_rounds, view.pictures))
+        let repairs = view.repairs.into_iter().map(Repair::code).collect();
+        Ok((sample, bad, cut_rounds, view.pictures, repairs))
     }
 
-    /// The bytes of a picture file, from where batches take it.
-    fn picture<'py>(&self, py: Python<'py>, path: &str) -> PyResult<Bound<'py, PyBytes>> {
-        let bytes = py.detach(|| self.core.picture(path)).map_err(to_python)?;
+    /// The bytes of a picture file of a record, from where batches take it.
+    fn picture<'py>(
+        &self,
+        py: Python<'py>,
+        index: usize,
+        path: &str,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let bytes = py.detach(|| self.core.picture(index, path)).map_err(to_python)?;
         Ok(PyBytes::new(py, &bytes))
     }
 }

@@ -81,9 +81,14 @@ impl Tokenizer {
         py.detach(move || self.core.decode(&ids, skip_special)).map_err(to_python)
     }
 
-    /// How an id is written in the vocabulary, empty for an unknown one.
-    fn token(&self, id: u32) -> String {
-        self.core.token(id)
+    /// How each id is written.
+    fn tokens(&self, ids: Vec<u32>) -> Vec<String> {
+        ids.into_iter().map(|id| self.core.token(id)).collect()
+    }
+
+    /// Ids that end an answer of a template alone, and the text that does.
+    fn stop(&self, template: &str) -> PyResult<(Vec<u32>, String)> {
+        Ok(self.format(template)?.stop())
     }
 
     /// The id written before a sequence, if any.
@@ -120,23 +125,35 @@ pub enum ImageTokens {
     Each(Vec<usize>),
 }
 
-/// ids, labels, first position of each picture, segments
-pub type Arrays<'py> = (
-    Bound<'py, PyArray1<i64>>,
-    Bound<'py, PyArray1<i64>>,
-    Bound<'py, PyArray1<i64>>,
-    Vec<(String, &'static str, bool)>,
-);
+/// (text, kind, supervised, first position, position after the last)
+type Row = (String, &'static str, bool, usize, usize);
+
+/// (ids, labels, image starts, segments)
+pub type Arrays<'py> =
+    (Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<i64>>, Bound<'py, PyArray1<i64>>, Vec<Row>);
 
 /// A sample as Python gets it.
-pub fn arrays<'py>(py: Python<'py>, sample: Sample, tokenizer: &Core) -> Arrays<'py> {
-    let shown = sample.segments.into_iter().map(|segment| show(segment, tokenizer)).collect();
+pub fn arrays(py: Python<'_>, sample: Sample) -> Arrays<'_> {
+    let row = |Segment { text, kind, supervised, tokens }| {
+        (text, kind.name(), supervised, tokens.start, tokens.end)
+    };
     (
         sample.input_ids.into_pyarray(py),
         sample.labels.into_pyarray(py),
         sample.image_starts.into_pyarray(py),
         sample.segments.into_iter().map(row).collect(),
     )
+}
+
+/// Whether records are read as LLaVA reads them, and whether a leading answer stays.
+#[derive(FromPyObject)]
+pub struct Reading(bool, bool);
+
+impl Reading {
+    /// As the core has it.
+    pub fn core(&self) -> record::Reading {
+        record::Reading { as_llava: self.0, keep_leading_answer: self.1 }
+    }
 }
 
 /// Ids and labels of one record given as JSON; what was encoded only if it is to be shown.
@@ -149,6 +166,7 @@ pub fn encode<'py>(
     template: &str,
     image_tokens: ImageTokens,
     max_length: usize,
+    reading: Reading,
     shown: bool,
 ) -> PyResult<Arrays<'py>> {
     let format = tokenizer.format(template)?;

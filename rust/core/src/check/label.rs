@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::record::Record;
+
 /// Of records that say nothing about where they come from.
 const NO_FOLDER: &str = "(no folder)";
 const NO_PICTURE: &str = "(no picture)";
@@ -25,11 +27,22 @@ struct Raw<'a> {
     id: Option<&'a RawValue>,
     #[serde(borrow)]
     data_source: Option<&'a RawValue>,
-    #[serde(borrow)]
+    #[serde(borrow, alias = "images")]
     image: Option<&'a RawValue>,
 }
 
 impl Label {
+    /// Of a record that is good: its first picture may be named in a turn.
+    #[must_use]
+    pub fn settled(self, record: &Record) -> Self {
+        let source = match (&record.source, record.images.first()) {
+            (Some(name), _) => name.clone(),
+            (None, Some(path)) => folder(path).to_owned(),
+            (None, None) => NO_PICTURE.to_owned(),
+        };
+        Self { source, ..self }
+    }
+
     /// Of a record that says nothing.
     #[must_use]
     pub fn unknown() -> Self {
@@ -44,7 +57,7 @@ impl Label {
         };
         let source = match raw.data_source.and_then(string) {
             Some(name) => name.into_owned(),
-            None => raw.image.map_or(NO_PICTURE.to_owned(), folder),
+            None => raw.image.map_or(NO_PICTURE.to_owned(), place),
         };
         Self { id: raw.id.and_then(word), source }
     }
@@ -68,18 +81,22 @@ fn word(value: &RawValue) -> Option<String> {
     }
 }
 
-fn folder(image: &RawValue) -> String {
-    let path = string(image).or_else(|| {
-        serde_json::from_str::<Vec<Text>>(image.get()).ok()?.into_iter().next().map(|text| text.0)
-    });
-    let Some(path) = path else {
-        let none = matches!(image.get(), "null" | "[]");
-        return if none { NO_PICTURE } else { UNREADABLE }.to_owned();
-    };
+/// Where the first picture of the field `image` lies.
+fn place(image: &RawValue) -> String {
+    let first = || serde_json::from_str::<Vec<Text>>(image.get()).ok()?.into_iter().next();
+    let path = string(image).or_else(|| first().map(|text| text.0));
+    match path {
+        Some(path) => folder(&path).to_owned(),
+        None if matches!(image.get(), "null" | "[]") => NO_PICTURE.to_owned(),
+        None => UNREADABLE.to_owned(),
+    }
+}
+
+fn folder(path: &str) -> &str {
     let mut parts = path.split('/').filter(|part| !matches!(*part, "" | "." | ".."));
     match (parts.next(), parts.next()) {
-        (Some(folder), Some(_)) => folder.to_owned(),
-        _ => NO_FOLDER.to_owned(),
+        (Some(folder), Some(_)) => folder,
+        _ => NO_FOLDER,
     }
 }
 

@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::image::Mode;
 use crate::loader::Dataset;
 use crate::parallel;
-use crate::record::Record;
+use crate::record::{Record, Repair};
 
 pub use pictures::Look;
 pub use tally::Fault;
@@ -40,6 +40,8 @@ struct Seen {
     referenced: usize,
     /// those of them that were looked at
     pictures: Vec<Found>,
+    /// what was put right
+    repairs: Vec<Repair>,
 }
 
 impl Check {
@@ -78,15 +80,16 @@ impl Check {
 
     fn look_at(&self, dataset: &Dataset, index: usize) -> Seen {
         let json = dataset.records.json(index);
-        let label = Label::read(json);
-        let record = match dataset.records.get(index) {
+        let label = json.map_or_else(|_| Label::unknown(), |json| Label::read(&json));
+        let record = match dataset.records.get(index, dataset.reading) {
             Ok(record) => record,
             Err(error) => return Seen { label, ..broken(error) },
         };
-        let pictures = self.tally.pictures.find(&record.images, dataset);
+        let pictures = self.tally.pictures.find(index, &record.images, dataset);
         let outcome = measured(&record, &pictures, dataset)
             .map_err(|error| dataset.records.place(index, error));
-        Seen { label, outcome, referenced: record.images.len(), pictures }
+        let label = label.settled(&record);
+        Seen { label, outcome, referenced: record.images.len(), pictures, repairs: record.repairs }
     }
 
     fn count(&mut self, dataset: &Dataset, index: usize, seen: Seen) -> Option<Fault> {
@@ -108,7 +111,8 @@ impl Check {
 }
 
 fn broken(error: Error) -> Seen {
-    Seen { label: Label::unknown(), outcome: Err(error), referenced: 0, pictures: Vec::new() }
+    let (pictures, repairs) = (Vec::new(), Vec::new());
+    Seen { label: Label::unknown(), outcome: Err(error), referenced: 0, pictures, repairs }
 }
 
 /// As a batch would have it: what is wrong with the text comes before what is wrong with a picture,

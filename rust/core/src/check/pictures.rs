@@ -8,6 +8,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use crate::error::{Error, Result};
 use crate::image::{DecodeOptions, Mode, open, probe};
 use crate::loader::Dataset;
+use crate::source::Images;
 
 /// How closely pictures are looked at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -37,8 +38,7 @@ impl Look {
     }
 
     /// Width and height of a picture that is as good as this look can tell.
-    fn at(self, path: &str, dataset: &Dataset) -> Result<Size> {
-        let (images, options) = (&dataset.images, &dataset.image.decode);
+    fn at(self, path: &str, images: &Images, options: &DecodeOptions) -> Result<Size> {
         if self != Self::Pixels {
             let start = images.start(path, START, &options.limits)?;
             if let Ok(size) = probe(&start, options) {
@@ -98,11 +98,12 @@ impl Pictures {
         paths.iter().map(|path| self.look_at(path, images, options)).collect()
     }
 
-    fn look_at(&self, path: &str, dataset: &Dataset) -> Found {
-        let hash = xxh3_64(path.as_bytes());
+    fn look_at(&self, path: &str, images: &Images, options: &DecodeOptions) -> Found {
+        // The same path in two folders is two pictures.
+        let hash = xxh3_64_with_seed(path.as_bytes(), std::ptr::from_ref(images).addr() as u64);
         let size = match self.seen.get(&hash) {
             Some(&Some(size)) => Ok(size),
-            _ => self.look.at(path, dataset).map_err(|error| error.in_image(path)),
+            _ => self.look.at(path, images, options).map_err(|error| error.in_image(path)),
         };
         Found { hash, size }
     }

@@ -7,6 +7,7 @@ use serde::{Serialize, Serializer};
 use super::ids::{Ids, Origin};
 use super::measure::Measure;
 use super::pictures::Pictures;
+use crate::record::Repair;
 
 /// A bad record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -57,6 +58,8 @@ pub struct Tally {
     usable: usize,
     /// by reason code
     faults: BTreeMap<&'static str, Reason>,
+    /// in how many usable records what was put right, by code
+    repairs: BTreeMap<&'static str, usize>,
     cut_samples: usize,
     cut_rounds: usize,
     tokens: usize,
@@ -103,7 +106,7 @@ impl Tally {
         self.files.entry(file.to_owned()).or_default().add(outcome);
         self.records += 1;
         match outcome {
-            Ok(measure) => self.sample(measure),
+            Ok(measure) => self.sample(measure, repairs),
             Err(fault) => self.fault(fault),
         }
     }
@@ -113,8 +116,11 @@ impl Tally {
         self.sources.entry(if known { name } else { OTHERS.to_owned() }).or_default()
     }
 
-    fn sample(&mut self, measure: &Measure) {
+    fn sample(&mut self, measure: &Measure, repairs: &[Repair]) {
         self.usable += 1;
+        for repair in repairs {
+            *self.repairs.entry(repair.code()).or_default() += 1;
+        }
         self.cut_samples += usize::from(measure.cut_rounds > 0);
         self.cut_rounds += measure.cut_rounds;
         self.tokens += measure.tokens;
@@ -168,7 +174,7 @@ mod tests {
         let mut tally = Tally::default();
         for tokens in 1..200 {
             let (text, supervised) = (tokens, tokens / 2);
-            tally.sample(&Measure { tokens, text, supervised, pictures: 0, cut_rounds: 0 });
+            tally.sample(&Measure { tokens, text, supervised, pictures: 0, cut_rounds: 0 }, &[]);
         }
         let json: serde_json::Value = serde_json::to_value(&tally).expect("JSON");
         let (mut next, mut samples) = (1, 0);

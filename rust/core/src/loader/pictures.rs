@@ -9,7 +9,7 @@ use crate::parallel;
 pub struct Picture {
     /// the record that names it
     record: usize,
-    path: String,
+    pub(super) path: String,
     /// tokens that it takes
     pub(super) tokens: usize,
     squares: usize,
@@ -25,25 +25,12 @@ pub(super) type Wanted = (usize, Picture);
 impl Dataset {
     /// Reads a picture's header where it decides how many tokens there are.
     pub(super) fn look(&self, record: usize, path: String) -> Result<Picture> {
-        let tokens = self.image.patches();
-        let picture = Picture { record, path, tokens, squares: 1, file: None, size: [0; 2] };
-        if self.image.mode != Mode::AnyRes {
-            return Ok(picture);
+        match look(&self.image, || self.read(record, &path)) {
+            Ok(Known { squares, tokens, size, file }) => {
+                Ok(Picture { record, path, tokens, squares, file, size })
+            }
+            Err(error) => Err(error.in_image(&path)),
         }
-        let look = |path: &str| {
-            let file = self.read(record, path)?;
-            let (width, height) = probe(&file, &self.image.decode)?;
-            Ok((file, width, height))
-        };
-        let (file, width, height) =
-            look(&picture.path).map_err(|error: crate::Error| error.in_image(&picture.path))?;
-        Ok(Picture {
-            tokens: self.image.image_tokens(width, height),
-            squares: self.image.squares(width, height),
-            file: Some(file),
-            size: [height as i64, width as i64],
-            ..picture
-        })
     }
 
     /// Loads pictures into one buffer; a document that misses one becomes a hole and takes its other
@@ -82,7 +69,7 @@ impl Dataset {
         Ok(T::pixels(buffer))
     }
 
-    fn read(&self, record: usize, path: &str) -> Result<Vec<u8>> {
+    pub(super) fn read(&self, record: usize, path: &str) -> Result<Vec<u8>> {
         self.images_of(record).read(path, &self.image.decode.limits)
     }
 

@@ -1,8 +1,11 @@
 //! A record as the loader takes it, with what else there is to show of it.
 
-use super::Dataset;
+use std::borrow::Cow;
+
+use super::{Dataset, Encoded};
 use crate::conversation::Sample;
 use crate::error::Result;
+use crate::record::Repair;
 
 /// What becomes of a record. Its pictures are not decoded.
 pub struct View {
@@ -10,37 +13,40 @@ pub struct View {
     pub sample: Result<Sample>,
     /// (path, tokens) of the pictures that are kept
     pub pictures: Vec<(String, usize)>,
+    /// what was put right
+    pub repairs: Vec<Repair>,
 }
 
 impl Dataset {
-    /// Record `index` through [`Dataset::encode`], as every batch has it.
+    /// Record `index`, encoded as every batch has it.
     ///
     /// # Errors
     /// An index that is not below the number of records.
     pub fn view(&self, index: usize) -> Result<View> {
         self.check_index(index)?;
-        let (sample, pictures) = match self.encode_record(index, true) {
-            Ok((sample, pictures)) => (Ok(sample), pictures),
-            Err(error) => (Err(error), Vec::new()),
+        let (sample, pictures, repairs) = match self.encode_record(index, true) {
+            Ok(Encoded { sample, pictures, repairs }) => (Ok(sample), pictures, repairs),
+            Err(error) => (Err(error), Vec::new(), Vec::new()),
         };
         let pictures = pictures.into_iter().map(|picture| (picture.path, picture.tokens)).collect();
-        Ok(View { sample, pictures })
+        Ok(View { sample, pictures, repairs })
     }
 
     /// Record `index` as it is written, good or bad.
     ///
     /// # Errors
-    /// As [`Dataset::view`].
-    pub fn json(&self, index: usize) -> Result<&str> {
+    /// As [`Dataset::view`], and as [`crate::Records::json`].
+    pub fn json(&self, index: usize) -> Result<String> {
         self.check_index(index)?;
-        Ok(self.records.json(index))
+        self.records.json(index).map(Cow::into_owned)
     }
 
-    /// The bytes of a picture file, from where batches take it.
+    /// The bytes of a picture file of record `index`, from where batches take it.
     ///
     /// # Errors
-    /// As [`crate::source::Images::read`], with the name.
-    pub fn picture(&self, path: &str) -> Result<Vec<u8>> {
-        self.read(path).map_err(|error| error.in_image(path))
+    /// As [`Dataset::view`], and as [`crate::source::Images::read`], with the name.
+    pub fn picture(&self, index: usize, path: &str) -> Result<Vec<u8>> {
+        self.check_index(index)?;
+        self.read(index, path).map_err(|error| error.in_image(path))
     }
 }

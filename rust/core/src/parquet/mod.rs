@@ -46,7 +46,7 @@ impl Table {
         let file = Positioned::open(path).map_err(|error| named(error.to_string()))?;
         guarded(|| {
             let reader = SerializedFileReader::new(file)?;
-            let column = schema::picture_column(&reader)?;
+            let column = schema::picture_column(&reader);
             let records = rows::json(&reader, column.as_ref())?;
             let pictures = Pictures::new(reader, column.map(|column| column.leaf));
             Ok(Self { records, pictures })

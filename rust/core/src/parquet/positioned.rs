@@ -10,6 +10,9 @@ use bytes::Bytes;
 use parquet::errors::{ParquetError, Result};
 use parquet::file::reader::{ChunkReader, Length};
 
+use crate::Error;
+use crate::source::open_regular;
+
 /// An open file and its length when it was opened.
 pub struct Positioned {
     file: Arc<File>,
@@ -19,9 +22,9 @@ pub struct Positioned {
 impl Positioned {
     /// # Errors
     /// Of the system.
-    pub fn open(path: &Path) -> io::Result<Self> {
-        let file = File::open(path)?;
-        let length = file.metadata()?.len();
+    pub fn open(path: &Path) -> crate::Result<Self> {
+        let file = open_regular(path)?;
+        let length = file.metadata().map_err(|error| Error::Data(error.to_string()))?.len();
         Ok(Self { file: Arc::new(file), length })
     }
 

@@ -22,20 +22,20 @@ pub struct Column {
 const ROOTS: [&str; 2] = ["image", "images"];
 
 /// The leaf of bytes under `image` or `images`; `None` if there is none.
-pub fn picture_column(reader: &Reader) -> Result<Option<Column>> {
+pub fn picture_column(reader: &Reader) -> Option<Column> {
     let schema = reader.metadata().file_metadata().schema_descr();
     let under = |column: &ColumnDescriptor| {
         column.path().parts().first().filter(|root| ROOTS.contains(&root.as_str())).cloned()
     };
     let leaf = schema.columns().iter().position(|c| under(c).is_some() && holds_bytes(c));
-    Ok(leaf.and_then(|leaf| {
+    leaf.and_then(|leaf| {
         let root = under(&schema.columns()[leaf])?;
         let same = |(number, column): (usize, &Arc<ColumnDescriptor>)| {
             number != leaf && column.path().parts().first() == Some(&root)
         };
         let counted = schema.columns().iter().enumerate().any(same);
         Some(Column { leaf, root, counted })
-    }))
+    })
 }
 
 fn holds_bytes(column: &ColumnDescriptor) -> bool {

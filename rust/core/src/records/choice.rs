@@ -50,7 +50,7 @@ impl Choice {
             return None;
         }
         let chosen = self.rule.numbers(records, fold(&[seed, file, 0]));
-        Some(repeated(chosen, self.weight, fold(&[seed, file, 1])))
+        Some(repeated(&chosen, self.weight, fold(&[seed, file, 1])))
     }
 
     /// How many those are.
@@ -106,7 +106,7 @@ fn split(weight: f64, count: u32) -> (u64, u32) {
 }
 
 /// The list as often as `weight` says; those taken once more come in the order of the list.
-fn repeated(list: Vec<u32>, weight: f64, key: u64) -> Vec<u32> {
+fn repeated(list: &[u32], weight: f64, key: u64) -> Vec<u32> {
     let count = list.len() as u32;
     let (times, more) = split(weight, count);
     let mut places = by_chance(count, more, key);

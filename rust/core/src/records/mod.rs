@@ -17,17 +17,17 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 pub use choice::{Amount, Choice, Rule};
-pub use part::LONGEST;
 
 use crate::counter::fold;
 use crate::error::{Error, Result};
-use crate::record::Record;
+use crate::record::{Reading, Record};
+use crate::source::Images;
 use part::{Part, too_many};
 
 /// Where records come from.
 #[derive(Clone, Debug)]
 pub enum Input {
-    /// a file: a JSON list, or one record a line
+    /// a file: a JSON list, one record a line, or a parquet file with pictures
     File(PathBuf),
     /// the same in memory, and what stands for it in messages
     Text(String, String),
@@ -128,9 +128,9 @@ impl Records {
     ///
     /// # Panics
     /// If `index` is not below [`Records::len`].
-    pub fn get(&self, index: usize) -> Result<Record> {
+    pub fn get(&self, index: usize, reading: Reading) -> Result<Record> {
         let (part, number) = self.find(index);
-        part.get(number).map_err(|error| self.place(index, error))
+        part.get(number, reading).map_err(|error| self.place(index, error))
     }
 
     /// Record `index` as it is written.
@@ -145,6 +145,15 @@ impl Records {
         part.text(number).map_err(|error| self.place(index, error))
     }
 
+    /// The pictures that lie in the file of record `index`, if that is where they are.
+    ///
+    /// # Panics
+    /// If `index` is not below [`Records::len`].
+    #[must_use]
+    pub fn pictures(&self, index: usize) -> Option<&Images> {
+        self.parts[self.part(index)].pictures.as_ref()
+    }
+
     /// Adds record number, id and file to an error that came up later, such as a bad picture. The
     /// number is that in its file.
     #[must_use]
@@ -157,13 +166,11 @@ impl Records {
     #[must_use]
     pub fn fingerprint(&self) -> u64 {
         let prints: Vec<_> = self.parts.iter().map(Part::fingerprint).collect();
-        match prints[..] {
-            [(file, None)] => file,
-            _ => {
-                let numbers = |&(file, chosen): &(u64, Option<u64>)| [file, chosen.unwrap_or(0)];
-                fold(&prints.iter().flat_map(numbers).collect::<Vec<_>>())
-            }
+        if let [(file, None)] = prints[..] {
+            return file;
         }
+        let numbers = |&(file, chosen): &(u64, Option<u64>)| [file, chosen.unwrap_or(0)];
+        fold(&prints.iter().flat_map(numbers).collect::<Vec<_>>())
     }
 
     fn find(&self, index: usize) -> (&Part, usize) {

@@ -11,10 +11,9 @@ use super::scan::{Fault, Found, Scanner, Span};
 use super::source::Source;
 use crate::error::{Error, RecordFault, Result};
 use crate::fingerprint::Fingerprint;
-use crate::record::Record;
-
-/// Most bytes of a record: what is longer has lost a quote or a bracket, or is no conversation.
-pub const LONGEST: u32 = 16 << 20;
+use crate::parquet::{self, Table};
+use crate::record::{LARGEST, Reading, Record};
+use crate::source::Images;
 
 /// The records of a file, or of a text, and which of them are taken.
 #[derive(Debug)]
@@ -25,13 +24,22 @@ pub(super) struct Part {
     fingerprint: u64,
     /// numbers in `spans`; None = all, once
     chosen: Option<Vec<u32>>,
+    /// that lie in the same file
+    pub(super) pictures: Option<Images>,
 }
 
 impl Part {
     pub(super) fn open(path: &Path) -> Result<Self> {
         let name = path.display().to_string();
-        let source =
-            Source::open(path).map_err(|error| Error::Data(format!("`{name}`: {error}")))?;
+        let named = |error| Error::Data(format!("`{name}`: {error}"));
+        let source = Source::open(path).map_err(named)?;
+        if source.read(0, parquet::MAGIC.len()).is_ok_and(|start| *start == *parquet::MAGIC) {
+            let Table { records, pictures } = Table::open(path)?;
+            return Ok(Self {
+                pictures: Some(pictures.into()),
+                ..Self::from_text(&name, records)?
+            });
+        }
         Self::new(name, source)
     }
 
@@ -42,7 +50,7 @@ impl Part {
     fn new(name: String, source: Source) -> Result<Self> {
         let (found, fingerprint) = scan(&source).map_err(|stop| stop.in_file(&name))?;
         let Found { spans, by_line } = found;
-        let part = Self { name, source, spans, fingerprint, chosen: None };
+        let part = Self { name, source, spans, fingerprint, chosen: None, pictures: None };
         if by_line {
             part.check_lines()?;
         }
@@ -87,26 +95,28 @@ impl Part {
     pub(super) fn fingerprint(&self) -> (u64, Option<u64>) {
         let bytes = |numbers: &Vec<u32>| {
             let mut hasher = Fingerprint::default();
-            numbers.iter().for_each(|number| hasher.update(&number.to_le_bytes()));
+            for number in numbers {
+                hasher.update(&number.to_le_bytes());
+            }
             hasher.finish()
         };
         (self.fingerprint, self.chosen.as_ref().map(bytes))
     }
 
     /// Record `number` of the file, checked.
-    pub(super) fn get(&self, number: usize) -> Result<Record> {
+    pub(super) fn get(&self, number: usize, reading: Reading) -> Result<Record> {
         let text = self.text(number)?;
-        Record::from_json(&text, number).map_err(|error| self.with_line(number, error))
+        Record::read(&text, number, reading).map_err(|error| self.with_line(number, error))
     }
 
     /// Record `number` of the file as it is written.
     pub(super) fn text(&self, number: usize) -> Result<Cow<'_, str>> {
-        let Span { start, length, line } = self.spans[number];
-        if length > LONGEST {
-            let detail = format!("the record in line {line} is longer than {LONGEST} bytes");
-            return Err(RecordFault::Malformed(detail).into());
+        let Span { start, length, .. } = self.spans[number];
+        let length = length as usize;
+        if length > LARGEST {
+            return Err(RecordFault::TooLarge(LARGEST).into());
         }
-        let bytes = self.source.read(start, length as usize).map_err(|error| gone(&error))?;
+        let bytes = self.source.read(start, length).map_err(|error| gone(&error))?;
         let utf8 = match bytes {
             Cow::Borrowed(bytes) => str::from_utf8(bytes).map(Cow::Borrowed),
             Cow::Owned(bytes) => {
@@ -114,8 +124,8 @@ impl Part {
             }
         };
         utf8.map_err(|error| {
-            let detail = format!("not UTF-8 at byte {}", error.valid_up_to());
-            self.with_line(number, RecordFault::Malformed(detail).into())
+            let detail = format!("not UTF-8 behind byte {}", error.valid_up_to());
+            self.with_line(number, RecordFault::BadUnicode(detail).into())
         })
     }
 
@@ -135,14 +145,14 @@ impl Part {
 
     /// What is no JSON object has a place in the file.
     fn with_line(&self, number: usize, error: Error) -> Error {
+        let line = self.spans[number].line;
+        let placed = |detail: String| {
+            let link = if detail.contains(" at line ") { " of the record, which" } else { "; it" };
+            format!("{detail}{link} starts in line {line}")
+        };
         match error {
-            Error::Record(RecordFault::Malformed(detail)) => {
-                let line = self.spans[number].line;
-                RecordFault::Malformed(format!(
-                    "{detail} of the record, which starts in line {line}"
-                ))
-                .into()
-            }
+            Error::Record(RecordFault::Malformed(d)) => RecordFault::Malformed(placed(d)).into(),
+            Error::Record(RecordFault::BadUnicode(d)) => RecordFault::BadUnicode(placed(d)).into(),
             other => other,
         }
     }

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::scan::{Fault, Found, Scanner};
 use super::*;
+use crate::record::LARGEST;
 
 const GOOD: &str = r#"{"id": "a", "conversations": [
     {"from": "human", "value": "Q"}, {"from": "gpt", "value": "A"}]}"#;
@@ -36,13 +37,13 @@ fn a_bad_record_leaves_the_others_alone() {
     let broken = "{\"id\": \"b\", \"conversations\": [nil,\n\"a\nb\"]}";
     let records = list(&[GOOD, "3", bad, broken, "NaN", "\"text\"", GOOD]).expect("a list");
     assert_eq!(records.len(), 7);
-    assert_eq!(records.get(6).expect("good").id, "a");
-    let message = |index| records.get(index).expect_err("bad").to_string();
-    assert!(message(1).starts_with(
-        "record 1 (id `1`) in `train.json`: malformed record: invalid type: integer `3`, expected a \
-         record, i.e. a JSON object"
-    ));
-    assert!(message(1).ends_with("of the record, which starts in line 4"));
+    assert_eq!(records.get(6, Reading::default()).expect("good").id, "a");
+    let message = |index| records.get(index, Reading::default()).expect_err("bad").to_string();
+    assert_eq!(
+        message(1),
+        "record 1 (id `1`) in `train.json`: malformed record: got a number, expected a record, i.e. \
+         a JSON object; it starts in line 4"
+    );
     assert_eq!(
         message(2),
         "record 2 (id `7`) in `train.json`: bad field `image`: got a number, expected a path or a \
@@ -51,7 +52,7 @@ fn a_bad_record_leaves_the_others_alone() {
     for (index, line) in [(3, 6), (4, 9), (5, 10)] {
         let message = message(index);
         let start = format!("record {index} (id `{index}`) in `train.json`: malformed record: ");
-        let end = format!("of the record, which starts in line {line}");
+        let end = format!(" starts in line {line}");
         assert!(message.starts_with(&start) && message.ends_with(&end), "{message}");
     }
 }
@@ -91,14 +92,14 @@ fn one_record_a_line() {
     let records = Records::from_json("f.jsonl", text).expect("lines");
     assert_eq!(records.len(), 4);
     assert_eq!(records.json(0).expect("text"), good);
-    assert_eq!(records.get(3).expect("good").id, "a");
+    assert_eq!(records.get(3, Reading::default()).expect("good").id, "a");
     for (index, line) in [(1, 5), (2, 6)] {
-        let message = records.get(index).expect_err("bad").to_string();
-        assert!(message.ends_with(&format!("which starts in line {line}")), "{message}");
+        let message = records.get(index, Reading::default()).expect_err("bad").to_string();
+        assert!(message.ends_with(&format!(" starts in line {line}")), "{message}");
     }
     // A last line that is cut off loses itself only.
     let cut = Records::from_json("f.jsonl", format!("{good}\n{{\"id\": ")).expect("lines");
-    assert!(cut.get(0).is_ok() && cut.get(1).is_err());
+    assert!(cut.get(0, Reading::default()).is_ok() && cut.get(1, Reading::default()).is_err());
 }
 
 #[test]
@@ -114,12 +115,15 @@ fn a_file_that_cannot_be_read_is_named() {
 fn bytes_that_are_no_text_are_the_fault_of_their_record() {
     let latin = Scratch::new("latin.json", b"[\n{\"id\": \"\xe9\"},\n{}]");
     let records = Records::open(&latin.0).expect("a list");
-    let message = records.get(0).expect_err("not UTF-8").to_string();
+    let message = records.get(0, Reading::default()).expect_err("not UTF-8").to_string();
+    assert!(message.ends_with("not UTF-8 behind byte 8; it starts in line 2"), "{message}");
     assert!(
-        message.ends_with("not UTF-8 at byte 8 of the record, which starts in line 2"),
-        "{message}"
+        records
+            .get(1, Reading::default())
+            .expect_err("empty")
+            .to_string()
+            .contains("missing field")
     );
-    assert!(records.get(1).expect_err("empty").to_string().contains("missing field"));
     let between = Scratch::new("between.json", b"[\n{}\n\xe9]");
     let message = Records::open(&between.0).expect_err("no comma").to_string();
     assert!(message.ends_with("line 3 column 1: expected `,` or `]`"), "{message}");
@@ -127,13 +131,12 @@ fn bytes_that_are_no_text_are_the_fault_of_their_record() {
 
 #[test]
 fn a_record_of_many_bytes_is_refused_by_itself() {
-    let long = format!("{{\"id\": \"{}\"}}", "x".repeat(LONGEST as usize));
+    let long = format!("{{\"id\": \"{}\"}}", "x".repeat(LARGEST));
     let records = list(&[GOOD, &long, GOOD]).expect("a list");
-    let message = records.get(1).expect_err("long").to_string();
-    let expected = "record 1 (id `1`) in `train.json`: malformed record: the record in line 4 is \
-                    longer than 16777216 bytes";
+    let message = records.get(1, Reading::default()).expect_err("long").to_string();
+    let expected = "record 1 (id `1`) in `train.json`: the record is larger than 16777216 bytes";
     assert_eq!(message, expected);
-    assert!(records.get(2).is_ok());
+    assert!(records.get(2, Reading::default()).is_ok());
 }
 
 #[test]
@@ -142,8 +145,8 @@ fn a_file_that_is_cut_off_is_an_error() {
     let records = Records::open(&file.0).expect("a list");
     let writer = fs::OpenOptions::new().write(true).open(&file.0).expect("the file");
     writer.set_len(GOOD.len() as u64 + 9).expect("shorter");
-    assert!(records.get(0).is_ok());
-    let error = records.get(1).expect_err("gone");
+    assert!(records.get(0, Reading::default()).is_ok());
+    let error = records.get(1, Reading::default()).expect_err("gone");
     assert!(error.to_string().ends_with("the file has been cut off since it was opened"));
     assert_eq!(error.code(), "data");
 }
@@ -160,7 +163,8 @@ fn several_files_are_numbered_through() {
     let sources =
         vec![(from("a", 3), first), (from("empty", 0), Choice::ALL), (from("b", 2), twice)];
     let records = Records::mixture(sources.clone(), 0).expect("a mixture");
-    let ids: Vec<_> = (0..records.len()).map(|i| records.get(i).expect("good").id).collect();
+    let ids: Vec<_> =
+        (0..records.len()).map(|i| records.get(i, Reading::default()).expect("good").id).collect();
     assert_eq!(ids, ["a1", "a2", "b0", "b1", "b0", "b1"]);
     assert_eq!((records.part(1), records.part(2), records.parts()), (0, 2, 3));
     assert_eq!(records.origin(5), ("b", 1));

@@ -1,4 +1,4 @@
-//! Where pictures come from: files by path, a folder, a zip or a tar archive.
+//! Where pictures come from: files by path, a folder, a zip or a tar archive, a column of a table.
 //!
 //! Nothing is mapped and no position is shared: every read says where it reads. So threads need no
 //! lock, forked processes can use one open archive, and a file that is cut off meanwhile is an error
@@ -20,6 +20,7 @@ use archive::Archive;
 use folder::Folder;
 
 use crate::image::Limits;
+use crate::parquet::Pictures;
 use crate::{Error, Result};
 
 pub(crate) use file::open_regular;
@@ -34,6 +35,14 @@ enum Kind {
     Anywhere,
     Folder(Folder),
     Archive(Archive),
+    /// boxed: its reader knows all columns and row groups
+    Table(Box<Pictures>),
+}
+
+impl From<Pictures> for Images {
+    fn from(pictures: Pictures) -> Self {
+        Self(Kind::Table(Box::new(pictures)))
+    }
 }
 
 /// Bytes at the start of a file by which archives are told.
@@ -102,6 +111,7 @@ impl Images {
             Kind::Anywhere => read_image(Path::new(name), limits),
             Kind::Folder(folder) => folder.read(name, limits),
             Kind::Archive(archive) => archive.read(name, limits),
+            Kind::Table(pictures) => pictures.read(name, limits),
         }
     }
 
@@ -116,6 +126,7 @@ impl Images {
             }
             Kind::Folder(folder) => file::picture_start(&folder.open_file(name)?, most, limits),
             Kind::Archive(archive) => archive.start(name, most, limits),
+            Kind::Table(pictures) => pictures.read(name, limits),
         }
     }
 }

@@ -35,7 +35,7 @@ pub const MARK: &str = "▁";
 
 /// Characters that tokens have side by side. ASCII is told apart, `▁` is the space, and the rest is
 /// one class.
-pub struct Pairs([[bool; CLASSES]; CLASSES]);
+pub struct Pairs(Box<[[bool; CLASSES]]>);
 
 const CLASSES: usize = 129;
 const REST: usize = CLASSES - 1;
@@ -43,7 +43,7 @@ const REST: usize = CLASSES - 1;
 impl Pairs {
     /// Those inside the results of merges.
     fn of(results: &[String]) -> Self {
-        let mut joined = [[false; CLASSES]; CLASSES];
+        let mut joined = vec![[false; CLASSES]; CLASSES].into_boxed_slice();
         for text in results {
             let (mut left, mut at) = class(text.as_bytes());
             while at < text.len() {
