@@ -195,10 +195,10 @@ def test_mutated_records_are_samples_or_typed_errors() -> None:
         rng = random.Random(number)
         text = bytearray(rng.choice(seeds).encode())
         for _ in range(rng.randint(0, 3)):
-            place = rng.randrange(len(text))
+            place = rng.randrange(max(len(text), 1))
             kind = rng.randrange(3)
             if kind == 0:
-                text[place] = rng.choice(b'{}[]":,\\u0d8\x00 tfn-e9')
+                text[place : place + 1] = bytes([rng.choice(b'{}[]":,\\u0d8\x00 tfn-e9')])
             elif kind == 1:
                 del text[place : place + rng.randint(1, 9)]
             else:
