@@ -1,6 +1,7 @@
 """Bad input: the message says where and why, `skip` loses exactly the bad sample."""
 
 import json
+import pickle
 import re
 
 import pytest
@@ -136,6 +137,9 @@ def test_a_bad_record(tmp_path, break_it):
         tiny_data.dataset(tmp_path)
     assert str(error.value).startswith(start)
     assert RECORDS[break_it][0] in str(error.value)
+    copy = pickle.loads(pickle.dumps(error.value))
+    assert (copy.code, str(copy)) == (RECORDS[break_it][1], str(error.value))
+    assert DataError("in one string, as torch builds it again").code == ""
 
     dataset = tiny_data.dataset(tmp_path, on_bad_sample="skip")
     assert dataset.bad == [(BAD, RECORDS[break_it][1], str(error.value))]
