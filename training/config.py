@@ -46,7 +46,10 @@ class TrainConfig:
     llm: str = key("", "directory of a Llama model with its tokenizer, for a new LLaVA")
     projector_type: str = key("mlp2x_gelu", "projector of a new LLaVA: mlp2x_gelu or linear")
     data: str = key("", "records: LLaVA JSON, JSONL, several as /p/{a,b}.json, or a .yaml mixture")
-    images: str = key("", "folder, zip or tar that the image paths in the records start from")
+    images: str = key(
+        "",
+        "folder, zip or tar that the image paths in the records start from, or several in braces",
+    )
     template: str = key("v1", "conversation template: v1, plain, qwen_2 ...; or a JSON file")
     image_mode: str = key("pad", "crop (centre) or pad (to a square of the mean colour)")
     train: str = key("projector,llm", "parts that learn, of projector, llm, vision")

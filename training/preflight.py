@@ -12,6 +12,7 @@ from tarfile import is_tarfile
 from typing import Any
 from zipfile import is_zipfile
 
+from ..braces import places
 from ..mixture import mixture
 from .config import TrainConfig
 
@@ -35,7 +36,7 @@ def check_inputs(config: TrainConfig, but: Set[str] = frozenset()) -> None:
         if key in ("model", "vision", "llm"):
             _model_directory(key, path)
         elif key == "images":
-            _pictures(key, path)
+            _pictures(key, name)
         else:
             _record_files(key, name)
     if (config.model or config.llm) not in but:
@@ -71,10 +72,10 @@ def _model_directory(key: str, path: Path) -> None:
         raise ValueError(f"{key}: `{path}` has no `.safetensors` file")
 
 
-def _pictures(key: str, path: Path) -> None:
-    if path.is_dir() or (path.is_file() and (is_zipfile(path) or is_tarfile(path))):
-        return
-    raise ValueError(f"{key}: `{path}` is {_kind(path)}, expected a folder, a zip or a tar")
+def _pictures(key: str, images: str) -> None:
+    for path in map(Path, places(images) or ()):
+        if not (path.is_dir() or (path.is_file() and (is_zipfile(path) or is_tarfile(path)))):
+            raise ValueError(f"{key}: `{path}` is {_kind(path)}, expected a folder, a zip or a tar")
 
 
 def _record_files(key: str, data: str) -> None:
@@ -82,8 +83,8 @@ def _record_files(key: str, data: str) -> None:
         path = Path(part.path)
         if not path.is_file():
             raise ValueError(f"{key}: `{path}` is {_kind(path)}, expected a file")
-        if part.images and not Path(part.images).exists():
-            raise ValueError(f"{key}: images `{part.images}` of `{path}` are missing")
+        if missing := [place for place in part.images or () if not Path(place).exists()]:
+            raise ValueError(f"{key}: images `{missing[0]}` of `{path}` are missing")
 
 
 def _kind(path: Path) -> str:

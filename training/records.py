@@ -48,10 +48,11 @@ class Records:
         place = f"record {number} (id `{self[index].get('id')}`)"
         return place if len(self.mixture.parts) == 1 else f"{place} in `{name}`"
 
-    def folder(self, index: int, shared: str) -> Path:
-        """What holds the pictures of a record."""
+    def folder(self, index: int, shared: str) -> Path | None:
+        """What holds the pictures of a record; None if that is not one place."""
         part, _, _ = self._core.origin(index)
-        return Path(self.mixture.images(shared)[part] or "")
+        places = self.mixture.images(shared)[part]
+        return Path(places[0]) if places and len(places) == 1 else None
 
 
 def categories(data: str) -> list[str]:
@@ -70,14 +71,17 @@ def places(data: str, packs: list[Batch]) -> Iterator[str]:
 def ask_command(config: TrainConfig) -> str:
     """A command that asks the new model about the first picture of the held-out records; "" if no
     record has a picture and a question, or the pictures are no files but entries of an archive."""
-    if config.template == "plain" or not Path(config.images).is_dir():
+    if config.template == "plain":
         return ""
     records = Records(config.held_out or config.data)
     for index, record in enumerate(records):
         picture, question = _picture(record), _question(record)
         if picture and question:
-            picture = str(records.folder(index, config.images) / picture)
-            words = [str(config.folder / "model"), "--image", picture, "--prompt", question]
+            folder = records.folder(index, config.images)
+            if folder is None or not (folder / picture).is_file():
+                return ""
+            model, picture = str(config.folder / "model"), str(folder / picture)
+            words = [model, "--image", picture, "--prompt", question]
             return f"{_program()} generate {shlex.join(words)}"
     return ""
 

@@ -62,7 +62,7 @@ class Dataset:
         cls,
         records: Records,
         *,
-        images: Sequence[str | PathLike[str] | None],
+        images: Sequence[Sequence[str | PathLike[str]] | None],
         follow_links: bool,
         tokenizer: Tokenizer,
         template: str,

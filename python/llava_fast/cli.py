@@ -87,7 +87,11 @@ def _add_inspect(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--template", metavar="NAME|FILE", help="name or .json file; default: of --model, else v1"
     )
-    parser.add_argument("--images", metavar="PLACE", help="folder, .zip or .tar of the pictures")
+    parser.add_argument(
+        "--images",
+        metavar="PLACE",
+        help="folder, .zip or .tar of the pictures, or several in braces",
+    )
     _add_sizes(parser)
     _add_reading(parser)
     parser.add_argument(
@@ -122,7 +126,7 @@ def _add_index(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--images",
         metavar="PLACE",
-        help="folder, .zip or .tar of the pictures; without it none is looked at",
+        help="folder, .zip or .tar of the pictures, or several in braces; without it none is looked at",
     )
     _add_sizes(parser)
     parser.add_argument(

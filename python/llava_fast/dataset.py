@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import cached_property
-from os import PathLike, fspath
+from os import PathLike
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +10,7 @@ import torch
 from torch.utils.data import Dataset, get_worker_info
 
 from llava_fast import _rust
+from llava_fast.braces import Places, places
 from llava_fast.cache import GIBIBYTE, located
 from llava_fast.checks import LARGEST_COUNT, integer, reading
 from llava_fast.config import ImageConfig
@@ -36,11 +37,13 @@ class BadSample(NamedTuple):
 class LlavaDataset(Dataset[Batch]):
     """Conversations and pictures, checked and encoded.
 
-    data: a file with a LLaVA JSON list or one record a line; a list of files; several in braces as
-        LLaVA-NeXT has them, `/p/{a,b}.json`; a `.yaml` mixture (`llava_fast.mixture`); or a list of
-        records.
-    images: folder, `.zip` or plain `.tar` that holds what the `image` paths name; nothing outside
-        of it is read. None: the paths are read as they are. A mixture can name others.
+    data: a file with a LLaVA JSON list or one record a line, parquet, or a tar of pairs; a list of
+        files; several in braces, `/p/{a,b}.json`, `/p/{000..099}.tar`; a folder of such files; a
+        `.yaml` mixture (`llava_fast.mixture`); or a list of records.
+    images: folder, `.zip` or plain `.tar` that holds what the `image` paths name; several of them as
+        a list, in braces (`shards/{000..099}.tar`), or a folder with nothing but archives in it.
+        Nothing outside of them is read, and no name that two of them have. None: the paths are read
+        as they are. A mixture can name others.
     follow_links: whether symbolic links in that folder may lead out of it.
     image: how pictures are preprocessed; its `output` is chosen by the loader's format.
     template: a name of `templates()`, or one of your own: an object or the path of a `.json` file.
@@ -60,7 +63,7 @@ class LlavaDataset(Dataset[Batch]):
     def __init__(
         self,
         data: Data,
-        images: str | PathLike[str] | None,
+        images: Places | None,
         tokenizer: Tokenizer,
         image: ImageConfig = DEFAULT_IMAGE,
         template: Template = "v1",
@@ -76,7 +79,7 @@ class LlavaDataset(Dataset[Batch]):
         if on_bad_sample not in ON_BAD_SAMPLE:
             raise ValueError(f"on_bad_sample: got `{on_bad_sample}`, expected `raise` or `skip`")
         self._data = mixture(data)
-        self._images = None if images is None else fspath(images)
+        self._images = places(images)
         self._follow_links = follow_links
         self._cache = located(cache, cache_bytes)
         self.tokenizer = tokenizer

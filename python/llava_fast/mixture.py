@@ -1,5 +1,8 @@
 """What `data=` stands for: files of records, which of their records are taken, and how often.
 
+A path is a file, several in braces (`llava_fast.braces`), or a folder with the files of a data set:
+parquet, tars of pairs, JSONL or JSON, one of these kinds only.
+
 A mixture is a YAML file as LLaVA-NeXT reads it, with keys of our own marked *:
 
     seed: 0                                # * for `random` and for fractions of a weight
@@ -7,7 +10,8 @@ A mixture is a YAML file as LLaVA-NeXT reads it, with keys of our own marked *:
       - json_path: llava_v1_5_mix665k.json
         sampling_strategy: first:30%       # all, first:N, end:N, random:N; N a number or P%
         weight: 2.5                        # * every record twice, and a half of them once more
-        images: coco.zip                   # * pictures of these records alone
+        images: coco.zip                   # * pictures of these records alone; also a list
+      - json_path: shards/{000..099}.tar   # * several files, of all of which the strategy speaks
 
 P% is rounded up. `random` takes the same records of a file for the same seed wherever it is asked;
 LLaVA-NeXT shuffles by the generator of the process. `json_path` is looked up beside the YAML file
@@ -16,12 +20,15 @@ and then in the working directory, `images` beside the YAML file.
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from os import PathLike, fspath
+from itertools import chain
+from os import PathLike, fspath, listdir
+from os.path import exists, isdir, join
 from pathlib import Path
 from typing import Any, NoReturn
 
+from llava_fast.braces import Places, expanded, places
 from llava_fast.checks import LARGEST_SEED
 from llava_fast.errors import DataError
 from llava_fast.files import read_small
@@ -29,17 +36,18 @@ from llava_fast.files import read_small
 Data = str | PathLike[str] | Sequence[str | PathLike[str]] | Sequence[Mapping[str, Any]]
 
 YAML = (".yaml", ".yml")
+RECORD_FILES = (".parquet", ".tar", ".jsonl", ".json")
 LARGEST_WEIGHT = 1000
 
 _KEYS = ("json_path", "sampling_strategy", "weight", "images")
 _STRATEGY = re.compile(r"(first|end|random):\s*([0-9]{1,18})\s*(%?)")
-_BRACES = re.compile(r"([^{}]*)\{([^{}]*)\}([^{}]*)")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
     """Records of one file. rule: "all", or "first", "end", "random" with `amount` records, of each
-    hundred if `percent`. text: the file's content where there is no file.
+    hundred if `percent`. continues: rule and weight are about the records of the part before and of
+    this one together. text: the file's content where there is no file.
     """
 
     path: str
@@ -48,7 +56,8 @@ class Part:
     amount: int = 0
     percent: bool = False
     weight: float = 1.0
-    images: str | None = None
+    continues: bool = False
+    images: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,14 +68,16 @@ class Mixture:
     parts: tuple[Part, ...]
     seed: int = 0
 
-    def images(self, shared: str | None) -> list[str | None]:
-        """By part, where the pictures are; `shared` where the mixture does not say."""
-        return [part.images or shared for part in self.parts]
+    def images(self, shared: Places | None) -> list[tuple[str, ...] | None]:
+        """By part, where the pictures are; `shared`, folders and archives, where the mixture does
+        not say."""
+        named = places(shared)
+        return [part.images or named for part in self.parts]
 
 
 def mixture(data: Data) -> Mixture:
-    """One path, a list of them, the braces of LLaVA-NeXT (`/p/{a,b}.json`), a `.yaml` mixture, or a
-    list of records.
+    """One path, a list of them, several in braces (`/p/{a,b}.json`, `/p/{000..099}.tar`), a folder
+    of such files, a `.yaml` mixture, or a list of records.
 
     Raises DataError naming the file and the key.
     """
@@ -94,16 +105,26 @@ def _together(several: list[Mixture]) -> Mixture:
 def _of_path(path: str) -> Mixture:
     if path.endswith(YAML):
         return _Yaml(path).mixture()
-    return Mixture(name=path, parts=tuple(Part(path=name) for name in _braces(path)))
+    return Mixture(name=path, parts=tuple(Part(path=name) for name in _files(expanded(path))))
 
 
-def _braces(path: str) -> list[str]:
-    """The paths that one with braces stands for; a file of just that name comes first."""
-    match = _BRACES.fullmatch(path)
-    if not match or Path(path).exists():
-        return [path]
-    start, names, end = match.groups()
-    return [f"{start}{name}{end}" for name in names.split(",")]
+def _files(paths: list[str]) -> list[str]:
+    """The paths, with the files of records in place of a folder."""
+    return [name for path in paths for name in (_inside(path) if isdir(path) else [path])]
+
+
+def _inside(folder: str) -> list[str]:
+    """The files of records in a folder, in the order of their names. Other files, such as a
+    README.md, are passed over, and so are hidden ones."""
+    names = sorted(name for name in listdir(folder) if not name.startswith("."))
+    kinds = {kind: [n for n in names if n.lower().endswith(kind)] for kind in RECORD_FILES}
+    found = {kind: matching for kind, matching in kinds.items() if matching}
+    if not found:
+        raise DataError(f"`{folder}`: a folder without {', '.join(RECORD_FILES)} files")
+    if len(found) > 1:
+        both = " and ".join(f"`{matching[0]}`" for matching in found.values())
+        raise DataError(f"`{folder}`: got {both}, expected one kind of record files in a folder")
+    return [join(folder, name) for matching in found.values() for name in matching]
 
 
 class _Yaml:
@@ -121,8 +142,8 @@ class _Yaml:
         seed = content.get("seed", 0)
         if type(seed) is not int or not 0 <= seed <= LARGEST_SEED:
             self._bad("seed", seed, f"a number from 0 to {LARGEST_SEED}")
-        parts = tuple(self._part(f"datasets[{i}]", entry) for i, entry in enumerate(datasets))
-        return Mixture(name=self.path, parts=parts, seed=seed)
+        parts = (self._parts(f"datasets[{i}]", entry) for i, entry in enumerate(datasets))
+        return Mixture(name=self.path, parts=tuple(chain.from_iterable(parts)), seed=seed)
 
     def _content(self) -> dict[Any, Any]:
         import yaml
@@ -141,7 +162,7 @@ class _Yaml:
             self._bad("", content, "`datasets:` and a list")
         return content
 
-    def _part(self, key: str, entry: Any) -> Part:
+    def _parts(self, key: str, entry: Any) -> Iterator[Part]:
         if not isinstance(entry, dict):
             self._bad(key, entry, "`json_path:` and what else there is to say")
         self._known(key, entry, _KEYS)
@@ -150,13 +171,13 @@ class _Yaml:
             self._bad(f"{key}.json_path", json_path, "a path")
         if json_path.endswith(YAML):
             self._bad(f"{key}.json_path", json_path, "a file of records, not a mixture")
-        part = self._rule(f"{key}.sampling_strategy", entry.get("sampling_strategy", "all"))
-        return replace(
-            part,
-            path=self._found(json_path),
+        part = replace(
+            self._rule(f"{key}.sampling_strategy", entry.get("sampling_strategy", "all")),
             weight=self._weight(f"{key}.weight", entry.get("weight", 1)),
             images=self._images(f"{key}.images", entry.get("images")),
         )
+        for number, path in enumerate(_files(self._found(json_path))):
+            yield replace(part, path=path, continues=number > 0)
 
     def _rule(self, key: str, strategy: Any) -> Part:
         if strategy == "all":
@@ -175,17 +196,19 @@ class _Yaml:
             self._bad(key, weight, f"a number above 0, at most {LARGEST_WEIGHT}")
         return float(weight)
 
-    def _images(self, key: str, images: Any) -> str | None:
+    def _images(self, key: str, images: Any) -> tuple[str, ...] | None:
         if images is None:
             return None
-        if not isinstance(images, str) or not images:
-            self._bad(key, images, "a folder or an archive")
-        return str(Path(self.path).parent / images)
+        listed = images if isinstance(images, list) else [images]
+        if not listed or not all(isinstance(place, str) and place for place in listed):
+            self._bad(key, images, "a folder or an archive, or a list of them")
+        beside = Path(self.path).parent
+        return places([str(beside / place) for place in listed])
 
-    def _found(self, path: str) -> str:
+    def _found(self, path: str) -> list[str]:
         """Beside the mixture, or where LLaVA-NeXT would look: in the working directory."""
-        beside = Path(self.path).parent / path
-        return path if Path(path).exists() and not beside.exists() else str(beside)
+        beside, here = expanded(str(Path(self.path).parent / path)), expanded(path)
+        return here if exists(here[0]) and not exists(beside[0]) else beside
 
     def _known(self, key: str, entry: dict[Any, Any], known: tuple[str, ...]) -> None:
         for name in entry:

@@ -37,7 +37,7 @@ class Request:
     """The arguments of `llava-fast index --check`; None = not given.
 
     data: as in `LlavaDataset`. tokenizer: directory. template: name or `.json` file. images: a
-    folder, `.zip` or `.tar`; pictures without a place, of the request, of a mixture or in the file
+    folder, `.zip` or `.tar`, or several in braces; pictures without a place, of the request, of a mixture or in the file
     of the records, are not looked at. decode: look at every pixel, not only at the headers.
     bad_list: file to write the bad records to. compat, keep_leading_answer: as in `LlavaDataset`.
     """

@@ -5,12 +5,12 @@ they are asked for; only packs and statistics need all of them.
 """
 
 import json
-from os import PathLike, fspath
 from typing import TextIO
 
 import numpy as np
 
 from llava_fast import _rust
+from llava_fast.braces import Places
 from llava_fast.config import ImageConfig
 from llava_fast.errors import DataError
 from llava_fast.index_check.command import slices
@@ -36,7 +36,7 @@ class Source:
     def __init__(
         self,
         data: Data,
-        images: str | PathLike[str] | None,
+        images: Places | None,
         tokenizer: Tokenizer,
         image: ImageConfig,
         template: Template,
@@ -53,7 +53,7 @@ class Source:
         self.max_length = max_length
         self._core = _rust.Dataset(
             _rust.Records(files.parts, files.seed),
-            images=files.images(None if images is None else fspath(images)),
+            images=files.images(images),
             follow_links=False,
             tokenizer=tokenizer._core,
             template=text,

@@ -47,7 +47,7 @@ impl Dataset {
     fn new(
         py: Python<'_>,
         records: &Records,
-        images: Vec<Option<PathBuf>>,
+        images: Vec<Option<Vec<PathBuf>>>,
         follow_links: bool,
         tokenizer: &Tokenizer,
         template: &str,
@@ -133,25 +133,25 @@ impl Dataset {
     }
 }
 
-/// The pictures of each part; a place that is named twice is opened once.
+/// The pictures of each part; places that are named twice are opened once.
 fn open_images(
-    paths: Vec<Option<PathBuf>>,
+    places: Vec<Option<Vec<PathBuf>>>,
     parts: usize,
     follow_links: bool,
 ) -> Result<Vec<Arc<Images>>, Error> {
-    if paths.len() != parts {
-        let text = format!("images: got {} places for {parts} files of records", paths.len());
+    if places.len() != parts {
+        let text = format!("images: got {} places for {parts} files of records", places.len());
         return Err(Error::Argument(text));
     }
     let mut opened = HashMap::new();
     let mut images = Vec::new();
-    for path in paths {
-        let known = match opened.entry(path) {
+    for paths in places {
+        let known = match opened.entry(paths) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(place) => {
                 let new = match place.key() {
                     None => Images::anywhere(),
-                    Some(path) => Images::open(path, follow_links)?,
+                    Some(paths) => Images::open(paths, follow_links)?,
                 };
                 place.insert(Arc::new(new))
             }

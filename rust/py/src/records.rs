@@ -19,6 +19,7 @@ pub struct Part {
     amount: u64,
     percent: bool,
     weight: f64,
+    continues: bool,
 }
 
 impl Part {
@@ -26,6 +27,7 @@ impl Part {
         let amount =
             if self.percent { Amount::Percent(self.amount) } else { Amount::Count(self.amount) };
         let rule = match self.rule.as_str() {
+            _ if self.continues => Rule::Continued,
             "all" => Rule::All,
             "first" => Rule::First(amount),
             "end" => Rule::End(amount),

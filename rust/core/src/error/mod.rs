@@ -101,6 +101,12 @@ impl Error {
         self.at(format!("archive `{path}`"))
     }
 
+    /// Adds the archives in which the picture was looked for.
+    #[must_use]
+    pub fn in_archives(self, first: &str, last: &str) -> Self {
+        self.at(format!("archives `{first}` to `{last}`"))
+    }
+
     /// Adds record number, id and JSON file.
     #[must_use]
     pub fn in_record(self, index: usize, id: &str, file: &str) -> Self {

@@ -26,6 +26,8 @@ pub enum Rule {
     End(Amount),
     /// by chance, in the order of chance
     Random(Amount),
+    /// what is left to this file by the choice from the file before: both are one list
+    Continued,
 }
 
 /// Which records are taken, and how often.
@@ -65,7 +67,7 @@ impl Choice {
 impl Rule {
     fn count(self, records: u32) -> u32 {
         match self {
-            Self::All => records,
+            Self::All | Self::Continued => records,
             Self::First(amount) | Self::End(amount) | Self::Random(amount) => amount.of(records),
         }
     }
@@ -73,7 +75,7 @@ impl Rule {
     fn numbers(self, records: u32, key: u64) -> Vec<u32> {
         let count = self.count(records);
         match self {
-            Self::All | Self::First(_) => (0..count).collect(),
+            Self::All | Self::Continued | Self::First(_) => (0..count).collect(),
             Self::End(_) => (records - count..records).collect(),
             Self::Random(_) => by_chance(records, count, key),
         }

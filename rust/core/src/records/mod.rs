@@ -12,6 +12,7 @@ mod scan;
 mod source;
 #[cfg(test)]
 mod tests;
+mod together;
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -64,19 +65,22 @@ impl Records {
     /// # Errors
     /// [`Error::Data`] naming the file, and line and column where it stops being a list of records.
     pub fn mixture(sources: Vec<(Input, Choice)>, seed: u64) -> Result<Self> {
-        let (mut parts, mut starts, mut len) = (Vec::new(), Vec::new(), 0);
+        let (mut parts, mut choices) = (Vec::new(), Vec::new());
         for (input, choice) in sources {
-            let mut part = match input {
+            parts.push(match input {
                 Input::File(path) => Part::open(&path)?,
                 Input::Text(name, text) => Part::from_text(&name, text)?,
-            };
-            part.choose(&choice, seed)?;
+            });
+            choices.push(choice);
+        }
+        together::choose(&mut parts, &choices, seed)?;
+        let (mut starts, mut len) = (Vec::new(), 0);
+        for part in &parts {
             starts.push(len);
             len += part.len();
             if len > u32::MAX as usize {
                 return Err(too_many(&part.name));
             }
-            parts.push(part);
         }
         Ok(Self { parts, starts, len })
     }

@@ -6,7 +6,6 @@ use std::path::Path;
 
 use serde::de::IgnoredAny;
 
-use super::choice::Choice;
 use super::scan::{Fault, Found, Scanner, Span};
 use super::source::Source;
 use crate::error::{Error, RecordFault, Result};
@@ -71,14 +70,14 @@ impl Part {
         Ok(())
     }
 
-    /// Takes only what `choice` says.
-    pub(super) fn choose(&mut self, choice: &Choice, seed: u64) -> Result<()> {
-        let records = self.spans.len() as u32;
-        if choice.count(records) > u64::from(u32::MAX) {
-            return Err(too_many(&self.name));
-        }
-        self.chosen = choice.numbers(records, seed, self.fingerprint);
-        Ok(())
+    /// Records in the file.
+    pub(super) fn records(&self) -> usize {
+        self.spans.len()
+    }
+
+    /// Takes only these records, in this order; None = all, once.
+    pub(super) fn take(&mut self, chosen: Option<Vec<u32>>) {
+        self.chosen = chosen;
     }
 
     /// Records that are taken.

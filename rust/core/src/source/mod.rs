@@ -1,4 +1,4 @@
-//! Where pictures come from: files by path, a folder, a zip or a tar archive, a column of a table.
+//! Where pictures come from: files by path, folders, zip and tar archives, a column of a table.
 //!
 //! Nothing is mapped and no position is shared: every read says where it reads. So threads need no
 //! lock, forked processes can use one open archive, and a file that is cut off meanwhile is an error
@@ -7,17 +7,20 @@
 mod archive;
 mod file;
 mod folder;
+mod handle;
 mod index;
 mod names;
-mod tar;
+mod several;
+pub(crate) mod tar;
 #[cfg(test)]
 mod tests;
 mod zip;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use archive::Archive;
+use archive::Archives;
 use folder::Folder;
+use several::{Several, only_archives};
 
 use crate::image::Limits;
 use crate::parquet::Pictures;
@@ -34,7 +37,8 @@ pub struct Images(Kind);
 enum Kind {
     Anywhere,
     Folder(Folder),
-    Archive(Archive),
+    Archives(Archives),
+    Several(Several),
     /// boxed: its reader knows all columns and row groups
     Table(Box<Pictures>),
 }
@@ -44,17 +48,6 @@ impl From<Pictures> for Images {
         Self(Kind::Table(Box::new(pictures)))
     }
 }
-
-/// Bytes at the start of a file by which archives are told.
-const START: usize = 512;
-
-/// What a file begins with that is an archive, but packed as a whole.
-const PACKED: [(&[u8], &str); 4] = [
-    (b"\x1f\x8b", "gzip"),
-    (b"BZh", "bzip2"),
-    (b"\xfd7zXZ\0", "xz"),
-    (b"\x28\xb5\x2f\xfd", "zstd"),
-];
 
 impl Images {
     /// Names are paths as the system understands them, without limits on where they lead.
@@ -69,37 +62,34 @@ impl Images {
         matches!(self.0, Kind::Anywhere)
     }
 
-    /// A folder, a zip or a plain tar file, told by content. The index of an archive is made here,
-    /// once.
+    /// Folders, zip and plain tar files, told by content; a folder with nothing but archives in it
+    /// stands for those. The index of archives is made here, once.
     ///
     /// `follow_links`: whether symbolic links of a folder may lead out of it.
     ///
     /// # Errors
-    /// `Data` naming `path` and what is wrong with it.
-    pub fn open(path: &Path, follow_links: bool) -> Result<Self> {
-        let named = |cause: &str| Error::Data(format!("images: `{}` {cause}", path.display()));
-        if path.is_dir() {
-            let folder = Folder::open(path, follow_links)
-                .map_err(|error| named(&format!("cannot be opened: {error}")))?;
-            return Ok(Self(Kind::Folder(folder)));
+    /// `Data` naming the path and what is wrong with it.
+    pub fn open(places: &[PathBuf], follow_links: bool) -> Result<Self> {
+        let (mut folders, mut archives) = (Vec::new(), Vec::new());
+        for path in places {
+            if !path.is_dir() {
+                archives.push(path.clone());
+            } else if let Some(inside) = only_archives(path) {
+                archives.extend(inside);
+            } else {
+                let label = path.display().to_string();
+                let folder = Folder::open(path, follow_links).map_err(|error| {
+                    Error::Data(format!("images: `{label}` cannot be opened: {error}"))
+                })?;
+                folders.push((label, folder));
+            }
         }
-        let file = file::open_regular(path)
-            .map_err(|error| named(&format!("is no folder, zip or tar: {error}")))?;
-        let start = file::start(&file, START)
-            .map_err(|error| named(&format!("cannot be read: {error}")))?;
-        let label = path.display().to_string();
-        if start.starts_with(b"PK") {
-            return Archive::zip(file, label).map(|zip| Self(Kind::Archive(zip)));
-        }
-        if tar::is_tar(&start) {
-            return Archive::tar(file, label).map(|tar| Self(Kind::Archive(tar)));
-        }
-        match PACKED.iter().find(|(magic, _)| start.starts_with(magic)) {
-            Some((_, name)) => Err(named(&format!(
-                "is packed with {name}, which has no way to a single picture: unpack it to a folder or a plain .tar"
-            ))),
-            None => Err(named("is neither a folder nor a zip or tar archive")),
-        }
+        let archives = Archives::open(&archives)?;
+        Ok(Self(match (folders.len(), archives.len()) {
+            (0, _) => Kind::Archives(archives),
+            (1, 0) => Kind::Folder(folders.remove(0).1),
+            _ => Kind::Several(Several::new(folders, archives)),
+        }))
     }
 
     /// The bytes of a picture file.
@@ -110,7 +100,8 @@ impl Images {
         match &self.0 {
             Kind::Anywhere => read_image(Path::new(name), limits),
             Kind::Folder(folder) => folder.read(name, limits),
-            Kind::Archive(archive) => archive.read(name, limits),
+            Kind::Archives(archives) => in_archives(archives, name, None, limits),
+            Kind::Several(places) => places.read(name, None, limits),
             Kind::Table(pictures) => pictures.read(name, limits),
         }
     }
@@ -125,8 +116,18 @@ impl Images {
                 file::picture_start(&file::open_regular(Path::new(name))?, most, limits)
             }
             Kind::Folder(folder) => file::picture_start(&folder.open_file(name)?, most, limits),
-            Kind::Archive(archive) => archive.start(name, most, limits),
+            Kind::Archives(archives) => in_archives(archives, name, Some(most), limits),
+            Kind::Several(places) => places.read(name, Some(most), limits),
             Kind::Table(pictures) => pictures.read(name, limits),
         }
     }
+}
+
+fn in_archives(
+    archives: &Archives,
+    name: &str,
+    most: Option<usize>,
+    limits: &Limits,
+) -> Result<Vec<u8>> {
+    archives.read(name, most, limits).unwrap_or_else(|| Err(archives.missing(name)))
 }

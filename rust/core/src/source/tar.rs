@@ -8,20 +8,12 @@ use std::fs::File;
 use tar::{EntryType, Header, PaxExtensions};
 
 use super::archive::{Cause, length, read_at, read_exact_at};
-use super::index::{Entry, Index, Kind};
+use super::index::{Entry, Kind, Listing};
 use super::names::clean;
 
 const BLOCK: u64 = 512;
 /// The longest name or pax entry that is read, in bytes.
 const LONGEST_EXTENSION: u64 = 1 << 20;
-
-/// What the entries in front of a header say about it.
-#[derive(Default)]
-struct Ahead {
-    name: Option<Vec<u8>>,
-    size: Option<u64>,
-    sparse: bool,
-}
 
 /// Whether a file starts with a tar header.
 pub(super) fn is_tar(start: &[u8]) -> bool {
@@ -37,11 +29,37 @@ fn sound(header: &Header) -> bool {
     header.cksum().is_ok_and(|cksum| cksum == sum)
 }
 
-/// Walks over all headers.
-pub(super) fn index(file: &File) -> Cause<Index> {
-    let total = length(file)?;
-    let (mut index, mut ahead) = (Index::default(), Ahead::default());
-    let mut at = 0;
+/// A member of a tar.
+pub(crate) struct Member {
+    /// byte at which its headers start, those that only say its name or size included
+    pub(crate) start: u64,
+    /// byte at which its data starts
+    pub(crate) data: u64,
+    /// bytes of the file that it is
+    pub(crate) size: u64,
+    /// bytes of its data in the tar
+    stored: u64,
+    /// byte at which the next member starts
+    pub(crate) end: u64,
+    /// CRC-32 of its own header
+    pub(crate) crc: u32,
+    /// how it is read
+    pub(crate) kind: Kind,
+    /// as it is written
+    pub(crate) name: Vec<u8>,
+}
+
+/// What the headers in front of a member's own say about it.
+#[derive(Default)]
+struct Ahead {
+    name: Option<Vec<u8>>,
+    size: Option<u64>,
+    sparse: bool,
+}
+
+/// The member whose headers start at `start`, in a file of `total` bytes; None at the end.
+pub(crate) fn member(file: &File, start: u64, total: u64) -> Cause<Option<Member>> {
+    let (mut ahead, mut at) = (Ahead::default(), start);
     let mut block = [0; BLOCK as usize];
     while at < total {
         if at + BLOCK > total {
@@ -55,45 +73,69 @@ pub(super) fn index(file: &File) -> Cause<Index> {
         if !sound(header) {
             return Err(format!("no tar header at byte {at}"));
         }
-        at = entry(file, &mut index, header, &mut ahead, [at, total])?;
+        let place = Place::of(file, header, &ahead, [at, total])?;
+        match header.entry_type() {
+            EntryType::GNULongName => {
+                ahead.name = Some(until_zero(extension(file, place.data, place.size)?));
+            }
+            EntryType::XHeader => {
+                read_pax(&extension(file, place.data, place.size)?, &mut ahead, at)?;
+            }
+            EntryType::GNULongLink | EntryType::XGlobalHeader => (),
+            _ => return Ok(Some(place.member(header, ahead, start))),
+        }
+        at = place.end;
     }
-    index.finish(BLOCK, total);
-    Ok(index)
+    Ok(None)
 }
 
-/// Takes one header into account; the position of the next comes back.
-fn entry(
-    file: &File,
-    index: &mut Index,
-    header: &Header,
-    ahead: &mut Ahead,
-    [at, total]: [u64; 2],
-) -> Cause<u64> {
-    let kind = header.entry_type();
-    let declared =
-        header.entry_size().map_err(|_| format!("bad size in the header at byte {at}"))?;
-    let size = ahead.size.filter(|_| !extends(kind)).unwrap_or(declared);
-    let data = at + BLOCK + sparse_map(file, header, at)?;
-    let stored = if has_data(kind) { size } else { 0 };
-    let end = data.checked_add(stored).and_then(|end| end.checked_next_multiple_of(BLOCK));
-    let end = end.filter(|_| data + stored <= total).ok_or_else(|| {
-        format!("the tar is cut off: the entry at byte {at} has {stored} bytes, the file ends at {total}")
-    })?;
-    match kind {
-        EntryType::GNULongName => ahead.name = Some(until_zero(extension(file, data, size)?)),
-        EntryType::XHeader => read_pax(&extension(file, data, size)?, ahead, at)?,
-        EntryType::GNULongLink | EntryType::XGlobalHeader => (),
-        _ => {
-            let ahead = std::mem::take(ahead);
-            let kind = if ahead.sparse { Kind::Sparse } else { our_kind(header) };
-            let name = ahead.name.unwrap_or_else(|| header.path_bytes().into_owned());
-            if let Some(name) = clean(&name) {
-                let kind = if name_is_folder(header, kind) { Kind::Directory } else { kind };
-                index.push(&name, [at, stored, size], crc32fast::hash(header.as_bytes()), kind);
-            }
-        }
+/// Where the data behind a header lies.
+struct Place {
+    data: u64,
+    size: u64,
+    stored: u64,
+    end: u64,
+}
+
+impl Place {
+    fn of(file: &File, header: &Header, ahead: &Ahead, [at, total]: [u64; 2]) -> Cause<Self> {
+        let kind = header.entry_type();
+        let declared =
+            header.entry_size().map_err(|_| format!("bad size in the header at byte {at}"))?;
+        let size = ahead.size.filter(|_| !extends(kind)).unwrap_or(declared);
+        let data = at + BLOCK + sparse_map(file, header, at)?;
+        let stored = if has_data(kind) { size } else { 0 };
+        let end = data.checked_add(stored).and_then(|end| end.checked_next_multiple_of(BLOCK));
+        let end = end.filter(|_| data + stored <= total).ok_or_else(|| {
+            format!("the tar is cut off: the entry at byte {at} has {stored} bytes, the file ends at {total}")
+        })?;
+        Ok(Self { data, size, stored, end })
     }
-    Ok(end)
+
+    fn member(self, header: &Header, ahead: Ahead, start: u64) -> Member {
+        let Self { data, size, stored, end } = self;
+        let crc = crc32fast::hash(header.as_bytes());
+        let kind = if ahead.sparse { Kind::Sparse } else { our_kind(header) };
+        let kind = if name_is_folder(header, kind) { Kind::Directory } else { kind };
+        let name = ahead.name.unwrap_or_else(|| header.path_bytes().into_owned());
+        Member { start, data, size, stored, end, crc, kind, name }
+    }
+}
+
+/// Walks over all members.
+pub(super) fn list(file: &File, listing: &mut Listing<'_>) -> Cause<()> {
+    let total = length(file)?;
+    let mut at = 0;
+    while let Some(member) = member(file, at, total)? {
+        // A name that nobody can ask for needs no entry.
+        if let Some(name) = clean(&member.name) {
+            let place = [member.start, member.stored, member.size];
+            listing.push(&name, place, member.crc, member.kind);
+        }
+        at = member.end;
+    }
+    listing.finish(BLOCK, total);
+    Ok(())
 }
 
 /// Entries that say something about the next one.
@@ -167,12 +209,14 @@ fn read_pax(bytes: &[u8], ahead: &mut Ahead, at: u64) -> Cause<()> {
     Ok(())
 }
 
-/// The first `most` bytes of an entry, whose header has to be as it was.
-pub(super) fn read(file: &File, entry: &Entry, most: u64) -> Cause<Vec<u8>> {
-    let mut block = [0; BLOCK as usize];
-    read_exact_at(file, entry.header, &mut block)?;
-    if crc32fast::hash(&block) != entry.crc {
+/// The first `most` bytes of the entry `name`, whose header has to be as it was.
+pub(super) fn read(file: &File, entry: &Entry, name: &str, most: u64) -> Cause<Vec<u8>> {
+    // How long the file is now shows when its data is read.
+    let member = member(file, entry.header(), u64::MAX).ok().flatten();
+    let same =
+        |member: &Member| member.crc == entry.crc && clean(&member.name).as_deref() == Some(name);
+    let Some(member) = member.filter(same) else {
         return Err("the archive has changed since it was opened".to_owned());
-    }
-    read_at(file, entry.header + BLOCK, entry.size.min(most))
+    };
+    read_at(file, member.data, member.size.min(most))
 }

@@ -6,7 +6,7 @@ use std::io::{BufRead, Read};
 use super::end::{Directory, find};
 use super::{LOCAL_LEN, number};
 use crate::source::archive::{Cause, forward, in_words};
-use crate::source::index::{Index, Kind};
+use crate::source::index::{Kind, Listing};
 use crate::source::names::clean;
 
 const RECORD: &[u8; 4] = b"PK\x01\x02";
@@ -17,10 +17,9 @@ const ZIP64_EXTRA: u64 = 1;
 const ELSEWHERE: u64 = 0xffff_ffff;
 
 /// Reads the central directory.
-pub(in crate::source) fn index(file: &File) -> Cause<Index> {
+pub(in crate::source) fn list(file: &File, listing: &mut Listing<'_>) -> Cause<()> {
     let Directory { start, length, entries, shift } = find(file)?;
     let mut records = forward(file, start).take(length);
-    let mut index = Index::default();
     let (mut fixed, mut variable) = ([0; RECORD_LEN], Vec::new());
     let mut count = 0;
     while !records.fill_buf().map_err(|error| in_words(&error))?.is_empty() {
@@ -33,7 +32,7 @@ pub(in crate::source) fn index(file: &File) -> Cause<Index> {
         variable.resize(name + extra + comment, 0);
         records.read_exact(&mut variable).map_err(damaged)?;
         let (name, rest) = variable.split_at(name);
-        add(&mut index, &fixed, name, &rest[..extra], shift)
+        add(listing, &fixed, name, &rest[..extra], shift)
             .ok_or_else(|| format!("entry {count} of the central directory has bad sizes"))?;
         count += 1;
     }
@@ -41,12 +40,18 @@ pub(in crate::source) fn index(file: &File) -> Cause<Index> {
     if count & 0xffff != entries & 0xffff {
         return Err(format!("the central directory has {count} entries, {entries} are declared"));
     }
-    index.finish(LOCAL_LEN, start);
-    Ok(index)
+    listing.finish(LOCAL_LEN, start);
+    Ok(())
 }
 
 /// `None` if a size that is said to be in the extra field is not there.
-fn add(index: &mut Index, record: &[u8], name: &[u8], extra: &[u8], shift: u64) -> Option<()> {
+fn add(
+    listing: &mut Listing<'_>,
+    record: &[u8],
+    name: &[u8],
+    extra: &[u8],
+    shift: u64,
+) -> Option<()> {
     let mut places = [42, 20, 24].map(|at| number(record, at, 4));
     let mut large = zip64_fields(extra);
     // The order of the extra field: size, packed size, offset.
@@ -59,7 +64,7 @@ fn add(index: &mut Index, record: &[u8], name: &[u8], extra: &[u8], shift: u64) 
     let kind = kind(record, name, &places);
     // A name that nobody can ask for needs no entry.
     if let Some(name) = clean(name) {
-        index.push(&name, places, number(record, 16, 4) as u32, kind);
+        listing.push(&name, places, number(record, 16, 4) as u32, kind);
     }
     Some(())
 }

@@ -13,7 +13,7 @@ use flate2::{Decompress, FlushDecompress, Status};
 use super::archive::{Cause, read_at, read_exact_at};
 use super::index::{Entry, Kind};
 
-pub(super) use directory::index;
+pub(super) use directory::list;
 
 const LOCAL_HEADER: &[u8; 4] = b"PK\x03\x04";
 /// Bytes of the header before an entry, without name and extra field.
@@ -31,8 +31,8 @@ fn number(bytes: &[u8], at: usize, length: usize) -> u64 {
 pub(super) fn read(file: &File, entry: &Entry, name: &str) -> Cause<Vec<u8>> {
     let data = data_start(file, entry, name)?;
     let bytes = match entry.kind {
-        Kind::Deflated => inflate(&read_at(file, data, entry.packed)?, entry.size)?,
-        _ => read_at(file, data, entry.size)?,
+        Kind::Deflated => inflate(&read_at(file, data, entry.packed())?, entry.size())?,
+        _ => read_at(file, data, entry.size())?,
     };
     let crc = crc32fast::hash(&bytes);
     if crc != entry.crc {
@@ -46,24 +46,24 @@ pub(super) fn start(file: &File, entry: &Entry, name: &str, most: u64) -> Cause<
     if entry.kind == Kind::Deflated {
         return read(file, entry, name);
     }
-    read_at(file, data_start(file, entry, name)?, entry.size.min(most))
+    read_at(file, data_start(file, entry, name)?, entry.size().min(most))
 }
 
 /// Where the data begins: behind the entry's own header, which has to be there and of this name.
 fn data_start(file: &File, entry: &Entry, name: &str) -> Cause<u64> {
-    let header = read_at(file, entry.header, LOCAL_LEN)?;
+    let header = read_at(file, entry.header(), LOCAL_LEN)?;
     if !header.starts_with(LOCAL_HEADER) {
-        return Err(format!("no entry header at byte {}", entry.header));
+        return Err(format!("no entry header at byte {}", entry.header()));
     }
     let (name_len, extra_len) = (number(&header, 26, 2), number(&header, 28, 2));
-    let own = read_at(file, entry.header + LOCAL_LEN, name_len)?;
+    let own = read_at(file, entry.header() + LOCAL_LEN, name_len)?;
     if super::names::clean(&own).as_deref() != Some(name) {
         return Err(format!(
             "the entry's own header has another name, `{}`",
             String::from_utf8_lossy(&own).escape_debug()
         ));
     }
-    Ok(entry.header + LOCAL_LEN + name_len + extra_len)
+    Ok(entry.header() + LOCAL_LEN + name_len + extra_len)
 }
 
 /// Exactly `size` bytes from deflated ones. The buffer is never larger than that, so what inflates
