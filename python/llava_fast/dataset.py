@@ -1,5 +1,6 @@
 """A checked LLaVA data set: records and pictures to model input."""
 
+import os
 from collections.abc import Sequence
 from functools import cached_property
 from os import PathLike
@@ -54,6 +55,9 @@ class LlavaDataset(Dataset[Batch]):
         tags in one turn become one where there are more tags than pictures; both are counted.
     keep_leading_answer: keep and learn an answer before the first question, which LLaVA drops.
     cache, cache_bytes: folder for prepared pictures and its size, as in `ImageProcessor`.
+    index_dir: folder for what is kept about the files of records, so that opening them again takes
+        no time. None: `.llava_fast` beside each, or the user's cache folder where that cannot be
+        written.
 
     Every record is encoded once here to learn its length. No picture is opened, except with the
     mode "anyres", where the number of tokens depends on the size in the header of each.
@@ -75,6 +79,7 @@ class LlavaDataset(Dataset[Batch]):
         follow_links: bool = False,
         cache: str | PathLike[str] | None = None,
         cache_bytes: int = 64 * GIBIBYTE,
+        index_dir: str | PathLike[str] | None = None,
     ) -> None:
         if on_bad_sample not in ON_BAD_SAMPLE:
             raise ValueError(f"on_bad_sample: got `{on_bad_sample}`, expected `raise` or `skip`")
@@ -82,6 +87,7 @@ class LlavaDataset(Dataset[Batch]):
         self._images = places(images)
         self._follow_links = follow_links
         self._cache = located(cache, cache_bytes)
+        self._index_dir = None if index_dir is None else os.path.abspath(index_dir)
         self.tokenizer = tokenizer
         self.image = image
         self.template = template_text(template)
@@ -93,7 +99,7 @@ class LlavaDataset(Dataset[Batch]):
 
     def _open(self) -> None:
         self._core = _rust.Dataset(
-            _rust.Records(self._data.parts, self._data.seed),
+            _rust.Records(self._data.parts, self._data.seed, self._index_dir),
             images=self._data.images(self._images),
             follow_links=self._follow_links,
             tokenizer=self.tokenizer._core,

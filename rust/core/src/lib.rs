@@ -7,6 +7,7 @@ pub mod counter;
 pub mod error;
 pub mod fingerprint;
 pub mod image;
+pub mod index;
 pub mod loader;
 pub mod pack;
 pub mod packing;

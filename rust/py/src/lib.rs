@@ -12,6 +12,7 @@ mod records;
 mod settings;
 mod stream;
 mod text;
+mod wait;
 
 use pyo3::pymodule;
 

@@ -4,11 +4,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use llava_fast_core::Error;
+use llava_fast_core::index::Place;
 use llava_fast_core::records::{Amount, Choice, Input, Records as Core, Rule};
 use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
 
 use crate::errors::to_python;
+use crate::wait::interruptible;
 
 /// `llava_fast.mixture.Part`, but for its pictures.
 #[derive(FromPyObject)]
@@ -57,12 +59,18 @@ pub struct Records {
 #[pymethods]
 impl Records {
     #[new]
-    fn new(py: Python<'_>, parts: Vec<Part>, seed: u64) -> PyResult<Self> {
-        let open = || {
+    #[pyo3(signature = (parts, seed, index_dir=None))]
+    fn new(
+        py: Python<'_>,
+        parts: Vec<Part>,
+        seed: u64,
+        index_dir: Option<PathBuf>,
+    ) -> PyResult<Self> {
+        let open = move || {
             let sources = parts.into_iter().map(Part::source).collect::<Result<_, _>>()?;
-            Core::mixture(sources, seed)
+            Core::mixture(sources, seed, &index_dir.map_or_else(Place::default, Place::folder))
         };
-        Ok(Self { core: Arc::new(py.detach(open).map_err(to_python)?) })
+        Ok(Self { core: Arc::new(interruptible(py, open)?.map_err(to_python)?) })
     }
 
     fn __len__(&self) -> usize {

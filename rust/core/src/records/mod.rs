@@ -1,7 +1,7 @@
 //! Lists of records: one file, or several with a choice from each.
 //!
-//! Opening reads a file once, block by block, and keeps where each record lies: sixteen bytes a
-//! record, whatever the file's size. A record is read and parsed when it is asked for, so one
+//! Opening reads a file once, block by block, and keeps where each record lies in a side file: sixteen
+//! bytes a record, of which none stays in memory. The next time that is all there is to open. A record is read and parsed when it is asked for, so one
 //! malformed record does not make the others unreadable.
 
 mod choice;
@@ -10,6 +10,7 @@ mod list;
 mod part;
 mod scan;
 mod source;
+mod spans;
 #[cfg(test)]
 mod tests;
 mod together;
@@ -21,6 +22,7 @@ pub use choice::{Amount, Choice, Rule};
 
 use crate::counter::fold;
 use crate::error::{Error, Result};
+use crate::index::Place;
 use crate::record::{Reading, Record};
 use crate::source::Images;
 use part::{Part, too_many};
@@ -49,7 +51,7 @@ impl Records {
     /// # Errors
     /// As [`Records::mixture`].
     pub fn open(path: &Path) -> Result<Self> {
-        Self::mixture(vec![(Input::File(path.to_owned()), Choice::ALL)], 0)
+        Self::mixture(vec![(Input::File(path.to_owned()), Choice::ALL)], 0, &Place::default())
     }
 
     /// Takes the text of a list; `name` stands for it in messages.
@@ -57,18 +59,19 @@ impl Records {
     /// # Errors
     /// As [`Records::mixture`].
     pub fn from_json(name: &str, text: String) -> Result<Self> {
-        Self::mixture(vec![(Input::Text(name.to_owned(), text), Choice::ALL)], 0)
+        Self::mixture(vec![(Input::Text(name.to_owned(), text), Choice::ALL)], 0, &Place::default())
     }
 
-    /// Opens several files and takes from each what is chosen, one after the other.
+    /// Opens several files and takes from each what is chosen, one after the other. `place` is where
+    /// their side files are.
     ///
     /// # Errors
     /// [`Error::Data`] naming the file, and line and column where it stops being a list of records.
-    pub fn mixture(sources: Vec<(Input, Choice)>, seed: u64) -> Result<Self> {
+    pub fn mixture(sources: Vec<(Input, Choice)>, seed: u64, place: &Place) -> Result<Self> {
         let (mut parts, mut choices) = (Vec::new(), Vec::new());
         for (input, choice) in sources {
             parts.push(match input {
-                Input::File(path) => Part::open(&path)?,
+                Input::File(path) => Part::open(&path, place)?,
                 Input::Text(name, text) => Part::from_text(&name, text)?,
             });
             choices.push(choice);

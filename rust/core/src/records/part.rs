@@ -6,32 +6,35 @@ use std::path::Path;
 
 use serde::de::IgnoredAny;
 
-use super::scan::{Fault, Found, Scanner, Span};
+use super::scan::Span;
 use super::source::Source;
+use super::spans::{Index, Stop};
 use crate::error::{Error, RecordFault, Result};
 use crate::fingerprint::Fingerprint;
+use crate::index::Place;
 use crate::parquet::{self, Table};
 use crate::record::{LARGEST, Reading, Record};
-use crate::source::Images;
+use crate::source::{Images, open_regular};
 
 /// The records of a file, or of a text, and which of them are taken.
 #[derive(Debug)]
 pub(super) struct Part {
     pub(super) name: String,
     source: Source,
-    spans: Vec<Span>,
-    fingerprint: u64,
-    /// numbers in `spans`; None = all, once
+    index: Index,
+    /// numbers in the file; None = all, once
     chosen: Option<Vec<u32>>,
     /// that lie in the same file
     pub(super) pictures: Option<Images>,
 }
 
 impl Part {
-    pub(super) fn open(path: &Path) -> Result<Self> {
+    pub(super) fn open(path: &Path, place: &Place) -> Result<Self> {
         let name = path.display().to_string();
         let named = |error| Error::Data(format!("`{name}`: {error}"));
-        let source = Source::open(path).map_err(named)?;
+        let file = open_regular(path).map_err(named)?;
+        let source =
+            Source::File(file.try_clone().map_err(|error| Stop::from(error).in_file(&name))?);
         if source.read(0, parquet::MAGIC.len()).is_ok_and(|start| *start == *parquet::MAGIC) {
             let Table { records, pictures } = Table::open(path)?;
             return Ok(Self {
@@ -39,18 +42,19 @@ impl Part {
                 ..Self::from_text(&name, records)?
             });
         }
-        Self::new(name, source)
+        let index = Index::of(&source, path, &file, place).map_err(|stop| stop.in_file(&name))?;
+        Self::new(name, source, index)
     }
 
     pub(super) fn from_text(name: &str, text: String) -> Result<Self> {
-        Self::new(name.to_owned(), Source::Text(text))
+        let source = Source::Text(text);
+        let index = Index::scan(&source).map_err(|stop| stop.in_file(name))?;
+        Self::new(name.to_owned(), source, index)
     }
 
-    fn new(name: String, source: Source) -> Result<Self> {
-        let (found, fingerprint) = scan(&source).map_err(|stop| stop.in_file(&name))?;
-        let Found { spans, by_line } = found;
-        let part = Self { name, source, spans, fingerprint, chosen: None, pictures: None };
-        if by_line {
+    fn new(name: String, source: Source, index: Index) -> Result<Self> {
+        let part = Self { name, source, index, chosen: None, pictures: None };
+        if part.index.by_line {
             part.check_lines()?;
         }
         Ok(part)
@@ -60,8 +64,8 @@ impl Part {
     fn check_lines(&self) -> Result<()> {
         let Ok(first) = self.text(0) else { return Ok(()) };
         let open = serde_json::from_str::<IgnoredAny>(&first).is_err_and(|error| error.is_eof());
-        if open && self.spans.len() > 1 {
-            let (name, line) = (&self.name, self.spans[0].line);
+        if open && self.index.len() > 1 {
+            let (name, line) = (&self.name, self.line(0));
             return Err(Error::Data(format!(
                 "`{name}`: line {line}: the object does not end in its line, expected a list of \
                  records, or one record a line"
@@ -72,7 +76,7 @@ impl Part {
 
     /// Records in the file.
     pub(super) fn records(&self) -> usize {
-        self.spans.len()
+        self.index.len()
     }
 
     /// Takes only these records, in this order; None = all, once.
@@ -82,7 +86,7 @@ impl Part {
 
     /// Records that are taken.
     pub(super) fn len(&self) -> usize {
-        self.chosen.as_ref().map_or(self.spans.len(), Vec::len)
+        self.chosen.as_ref().map_or(self.index.len(), Vec::len)
     }
 
     /// The number in the file of the record taken as number `place`.
@@ -99,7 +103,7 @@ impl Part {
             }
             hasher.finish()
         };
-        (self.fingerprint, self.chosen.as_ref().map(bytes))
+        (self.index.fingerprint, self.chosen.as_ref().map(bytes))
     }
 
     /// Record `number` of the file, checked.
@@ -110,7 +114,7 @@ impl Part {
 
     /// Record `number` of the file as it is written.
     pub(super) fn text(&self, number: usize) -> Result<Cow<'_, str>> {
-        let Span { start, length, .. } = self.spans[number];
+        let Span { start, length, .. } = self.index.get(number).map_err(|error| gone(&error))?;
         let length = length as usize;
         if length > LARGEST {
             return Err(RecordFault::TooLarge(LARGEST).into());
@@ -142,9 +146,14 @@ impl Part {
         }
     }
 
+    /// In which record `number` starts; 0 where that cannot be read any more.
+    fn line(&self, number: usize) -> u32 {
+        self.index.get(number).map_or(0, |span| span.line)
+    }
+
     /// What is no JSON object has a place in the file.
     fn with_line(&self, number: usize, error: Error) -> Error {
-        let line = self.spans[number].line;
+        let line = self.line(number);
         let placed = |detail: String| {
             let link = if detail.contains(" at line ") { " of the record, which" } else { "; it" };
             format!("{detail}{link} starts in line {line}")
@@ -155,40 +164,6 @@ impl Part {
             other => other,
         }
     }
-}
-
-/// Why a scan stops.
-enum Stop {
-    Fault(Fault),
-    Read(io::Error),
-}
-
-impl From<io::Error> for Stop {
-    fn from(error: io::Error) -> Self {
-        Self::Read(error)
-    }
-}
-
-impl Stop {
-    fn in_file(self, name: &str) -> Error {
-        Error::Data(match self {
-            Self::Read(error) => format!("`{name}`: {error}"),
-            Self::Fault(Fault::NoRecords(detail)) => format!("`{name}`: {detail}"),
-            Self::Fault(Fault::At { line, column, detail }) => {
-                format!("`{name}`: line {line} column {column}: {detail}")
-            }
-        })
-    }
-}
-
-/// The records of a file and its fingerprint.
-fn scan(source: &Source) -> std::result::Result<(Found, u64), Stop> {
-    let (mut scanner, mut hasher) = (Scanner::default(), Fingerprint::default());
-    source.blocks(|block| {
-        hasher.update(block);
-        scanner.feed(block).map_err(Stop::Fault)
-    })?;
-    Ok((scanner.finish().map_err(Stop::Fault)?, hasher.finish()))
 }
 
 fn gone(error: &io::Error) -> Error {

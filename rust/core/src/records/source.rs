@@ -7,10 +7,6 @@ use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt;
-use std::path::Path;
-
-use crate::error::Error;
-use crate::source::open_regular;
 
 /// Bytes that are read at once; they fit into the second cache.
 const BLOCK: usize = 256 << 10;
@@ -23,14 +19,6 @@ pub(super) enum Source {
 }
 
 impl Source {
-    /// Opens a regular file.
-    ///
-    /// # Errors
-    /// The cause; the name is for the caller to add.
-    pub(super) fn open(path: &Path) -> Result<Self, Error> {
-        open_regular(path).map(Self::File)
-    }
-
     /// `take(block)` for all bytes, in order.
     ///
     /// # Errors

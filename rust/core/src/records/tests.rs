@@ -162,7 +162,7 @@ fn several_files_are_numbered_through() {
     let twice = Choice { rule: Rule::All, weight: 2.0 };
     let sources =
         vec![(from("a", 3), first), (from("empty", 0), Choice::ALL), (from("b", 2), twice)];
-    let records = Records::mixture(sources.clone(), 0).expect("a mixture");
+    let records = Records::mixture(sources.clone(), 0, &Place::default()).expect("a mixture");
     let ids: Vec<_> =
         (0..records.len()).map(|i| records.get(i, Reading::default()).expect("good").id).collect();
     assert_eq!(ids, ["a1", "a2", "b0", "b1", "b0", "b1"]);
@@ -170,7 +170,7 @@ fn several_files_are_numbered_through() {
     assert_eq!(records.origin(5), ("b", 1));
     let error = records.place(1, Error::Data("late".into()));
     assert_eq!(error.to_string(), "record 2 (id `a2`) in `a`: late");
-    let other = Records::mixture(sources[..2].to_vec(), 0).expect("a mixture");
+    let other = Records::mixture(sources[..2].to_vec(), 0, &Place::default()).expect("a mixture");
     assert_ne!(records.fingerprint(), other.fingerprint());
 }
 
