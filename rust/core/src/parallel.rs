@@ -27,27 +27,53 @@ pub fn available_threads() -> usize {
 /// Threads beyond this many per CPU only cost memory, and a pool is never freed.
 const MOST_PER_CPU: usize = 4;
 
-/// `work(item)` for every item on up to `threads` threads, the caller being one of them, and on at
-/// most four times [`available_threads`].
+/// Who does the work of [`map`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Crew {
+    /// so many threads, the caller being one of them
+    With(usize),
+    /// so many other threads, while the caller waits: several callers keep the same threads busy, so
+    /// that none is idle when the last items of one of them are under way
+    Aside(usize),
+}
+
+impl From<usize> for Crew {
+    fn from(threads: usize) -> Self {
+        Self::With(threads)
+    }
+}
+
+/// `work(item)` for every item, on at most four times [`available_threads`] threads.
 ///
 /// Results come in the order of the items. A panic becomes the error of its item, and the pool
 /// goes on.
-pub fn map<T, R, F>(items: Vec<T>, threads: usize, work: F) -> Vec<Result<R>>
+pub fn map<T, R, F>(items: Vec<T>, crew: impl Into<Crew>, work: F) -> Vec<Result<R>>
 where
     T: Send,
     R: Send,
     F: Fn(T) -> Result<R> + Sync,
 {
-    let threads = threads.min(available_threads().saturating_mul(MOST_PER_CPU));
+    let most = available_threads().saturating_mul(MOST_PER_CPU);
+    let (threads, joins) = match crew.into() {
+        Crew::With(threads) => (threads.min(most).saturating_sub(1), true),
+        Crew::Aside(threads) => (threads.clamp(1, most), false),
+    };
     // The pool does not shrink with the items: each size would leave one behind.
-    let helpers = threads.min(items.len()).saturating_sub(1);
-    match helpers.checked_sub(1).and_then(|_| pool(threads - 1)) {
+    let helpers = threads.min(items.len().saturating_sub(usize::from(joins)));
+    match helpers.checked_sub(1).and_then(|_| pool(threads)) {
         None => items.into_iter().map(|item| guarded(&work, item)).collect(),
-        Some(pool) => map_on(pool, helpers, items, &work),
+        Some(pool) => map_on(pool, helpers, joins, items, &work),
     }
 }
 
-fn map_on<T, R, F>(pool: &ThreadPool, helpers: usize, items: Vec<T>, work: &F) -> Vec<Result<R>>
+/// `joins`: whether the caller works too.
+fn map_on<T, R, F>(
+    pool: &ThreadPool,
+    helpers: usize,
+    joins: bool,
+    items: Vec<T>,
+    work: &F,
+) -> Vec<Result<R>>
 where
     T: Send,
     R: Send,
@@ -65,7 +91,9 @@ where
         for _ in 0..helpers {
             scope.spawn(|_| run());
         }
-        run();
+        if joins {
+            run();
+        }
     });
     slots.into_iter().map(finished).collect()
 }
@@ -105,9 +133,11 @@ mod tests {
     #[test]
     fn results_come_in_the_order_of_the_items() {
         for threads in [1, 2, 3, 8] {
-            let results = map((0..1000).collect(), threads, |i: usize| Ok(i * i));
-            let squares: Vec<usize> = results.into_iter().map(Result::unwrap).collect();
-            assert_eq!(squares, (0..1000).map(|i| i * i).collect::<Vec<_>>());
+            for crew in [Crew::With(threads), Crew::Aside(threads)] {
+                let results = map((0..1000).collect(), crew, |i: usize| Ok(i * i));
+                let squares: Vec<usize> = results.into_iter().map(Result::unwrap).collect();
+                assert_eq!(squares, (0..1000).map(|i| i * i).collect::<Vec<_>>());
+            }
         }
     }
 
