@@ -1,17 +1,17 @@
-"""The plan of an epoch on the Python side: a batch sampler, its position, and read-ahead.
+"""The plan of an epoch on the Python side: a batch sampler and its position.
 
 The order itself is computed in Rust (`plan.rs`). A sampler hands out plans, lists of record numbers
 that also know their place; `LlavaDataset.__getitems__` builds the batch of a plan.
 """
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from torch.utils.data import BatchSampler
 
 from llava_fast import _rust
+from llava_fast.ahead import ReadAhead
 from llava_fast.checks import integer
 
 STATE_VERSION = 1
@@ -36,20 +36,28 @@ class Order:
 class Plan(list[int]):
     """Record numbers of one batch, and its place: batch `step` of a pass over epoch `epoch`.
 
-    In the process of its sampler a plan knows its `run`, and with it the plans that follow.
+    lengths: tokens of each record, as planned. In the process of its sampler a plan knows its
+    `run`, and with it the plans that follow.
     """
 
     def __init__(
-        self, records: list[int], order: Order, epoch: int, step: int, run: "Run | None" = None
+        self,
+        records: list[int],
+        lengths: list[int],
+        order: Order,
+        epoch: int,
+        step: int,
+        run: "Run | None" = None,
     ) -> None:
         super().__init__(records)
+        self.lengths = lengths
         self.order = order
         self.epoch = epoch
         self.step = step
         self.run = run
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Plan, (list(self), self.order, self.epoch, self.step)
+        return Plan, (list(self), self.lengths, self.order, self.epoch, self.step)
 
 
 class PlanSampler(BatchSampler):
@@ -135,7 +143,7 @@ class Run(Iterator[Plan]):
         self.steps = 0
         self._asked = 0
         self._handed_out = 0
-        self.ahead = ReadAhead(sampler.prefetch) if sampler.prefetch else None
+        self.ahead: ReadAhead | None = None
 
     def __next__(self) -> Plan:
         if self._rest is None:
@@ -152,8 +160,8 @@ class Run(Iterator[Plan]):
     def plan(self, step: int) -> Plan:
         """The plan of batch `step`, below `steps`."""
         assert self._rest is not None
-        records = self._rest.batch(step, self._order.rank, self._order.world_size)
-        return Plan(records, self._order, self.epoch, step)
+        records, lengths = self._rest.batch(step, self._order.rank, self._order.world_size)
+        return Plan(records, lengths, self._order, self.epoch, step)
 
     def handed_out(self) -> None:
         """The caller of the loader has got one more batch."""
@@ -162,43 +170,3 @@ class Run(Iterator[Plan]):
         samples = self._rest.samples_after(self._handed_out, self._order.world_size)
         finished = self._handed_out == self.steps
         self._sampler.position = (self.epoch + 1, 0) if finished else (self.epoch, samples)
-
-
-Built = Any
-
-
-class ReadAhead:
-    """Builds the batches that will be asked for next, on one background thread.
-
-    It follows the requests, as an operating system does for files: after plan `p` come
-    `p + stride`, `p + 2 stride`, ..., where `stride` is the distance of the last two requests. So
-    it is right behind a sharding or skipping sampler too.
-    """
-
-    def __init__(self, count: int) -> None:
-        self._count = count
-        self._stride = 1
-        self._last: int | None = None
-        self._pending: dict[int, Future[Built]] = {}
-        self._thread: ThreadPoolExecutor | None = None
-
-    def take(self, plan: Plan, run: Run, build: Callable[[Plan], Built]) -> Built:
-        """The batch of `plan` in `run`, built already or now."""
-        if self._last is not None and plan.step > self._last:
-            self._stride = plan.step - self._last
-        self._last = plan.step
-        pending = self._pending.pop(plan.step, None)
-        built = build(plan) if pending is None else None
-        self._submit(plan.step, run, build)
-        return built if pending is None else pending.result()
-
-    def _submit(self, step: int, run: Run, build: Callable[[Plan], Built]) -> None:
-        last = min(step + self._stride * self._count + 1, run.steps)
-        wanted = range(step + self._stride, last, self._stride)
-        for unwanted in self._pending.keys() - set(wanted):
-            self._pending.pop(unwanted).cancel()
-        for ahead in wanted:
-            if ahead not in self._pending:
-                if self._thread is None:
-                    self._thread = ThreadPoolExecutor(1, "llava_fast-read-ahead")
-                self._pending[ahead] = self._thread.submit(build, run.plan(ahead))

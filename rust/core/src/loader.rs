@@ -1,26 +1,30 @@
 //! A data set and its batches: record, conversation and pictures of a list of record numbers, in
 //! one call.
 
+mod counters;
 mod pictures;
 mod view;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::cache::PixelCache;
 use crate::conversation::{Encoder, Format, Sample, Tokenizer};
 use crate::counter::fold;
-use crate::error::{Error, Result};
+use crate::error::{Error, RecordFault, Result};
 use crate::fingerprint::fingerprint;
 use crate::image::{DecodeOptions, ImageConfig, Mode, Output, Pixels};
 use crate::pack::Document;
-use crate::parallel;
+use crate::parallel::{self, Crew};
 use crate::pool::Buffer;
 use crate::record::{Reading, Repair};
 use crate::records::Records;
 use crate::source::Images;
+use counters::Tally;
 use pictures::Picture;
 
+pub use counters::Counters;
 pub use view::View;
 
 /// Records, and everything that turns one into model input.
@@ -41,6 +45,8 @@ pub struct Dataset {
     pub max_length: usize,
     /// how records are read that are not as they should be
     pub reading: Reading,
+    /// how long reading a picture file may take
+    pub read_timeout: Duration,
 }
 
 /// What is known of all records without decoding a picture.
@@ -84,6 +90,17 @@ pub struct Batch {
     pub sizes: Vec<[i64; 2]>,
     /// records whose document is a hole
     pub bad: Vec<Bad>,
+    /// what it took
+    pub counters: Counters,
+}
+
+/// What is to be in a batch.
+#[derive(Clone, Debug, Default)]
+pub struct Order {
+    /// record numbers
+    pub records: Vec<u32>,
+    /// tokens of each, as planned; empty = whatever they turn out to be
+    pub lengths: Vec<u32>,
 }
 
 impl Dataset {
@@ -170,43 +187,65 @@ impl Dataset {
         encoded().map_err(|error| self.records.place(index, error))
     }
 
-    /// The documents `indices` and their pictures. No index at all gives one pad document of one
+    /// The documents of an order and their pictures. No record at all gives one pad document of one
     /// token: the batch of a rank for which nothing is left.
     ///
-    /// A record that cannot be used becomes a hole of pad tokens, as long as planned; the caller
-    /// decides what to make of [`Batch::bad`].
+    /// A record that cannot be used, or is not as long as planned, becomes a hole of pad tokens, as
+    /// long as planned; the caller decides what to make of [`Batch::bad`].
     ///
     /// # Errors
-    /// An index that is not below the number of records, or no memory for the pictures.
-    pub fn batch(&self, indices: &[u32], output: Output, threads: usize) -> Result<Batch> {
-        indices.iter().try_for_each(|&index| self.check_index(index as usize))?;
-        let numbers = indices.iter().map(|&index| index as usize).collect();
-        let encoded = parallel::map(numbers, threads, |index| self.encode(index));
+    /// A record that is not there, or no memory for the pictures.
+    pub fn batch(&self, order: &Order, output: Output, crew: impl Into<Crew>) -> Result<Batch> {
+        let crew = crew.into();
+        order.records.iter().try_for_each(|&index| self.check_index(index as usize))?;
+        let tally = Tally::default();
+        let planned = order.lengths.iter().copied().map(Some).chain(std::iter::repeat(None));
+        let items: Vec<_> =
+            order.records.iter().map(|&index| index as usize).zip(planned).collect();
+        let encoded = parallel::map(items.clone(), crew, |(index, planned)| {
+            tally.work(|| {
+                self.encode(index).and_then(|found| self.as_planned(index, found, planned))
+            })
+        });
         let (mut documents, mut bad, mut wanted) = (Vec::new(), Vec::new(), Vec::new());
-        for (&index, result) in indices.iter().zip(encoded) {
+        for ((index, planned), result) in items.into_iter().zip(encoded) {
             let document = documents.len();
             documents.push(match result {
                 Ok(Encoded { sample, pictures, .. }) => {
                     wanted.extend(pictures.into_iter().map(|picture| (document, picture)));
-                    Document::new(index as usize, sample)
+                    Document::new(index, sample)
                 }
                 Err(error) => {
-                    bad.push((index as usize, error));
-                    self.hole(i64::from(index), 1)
+                    bad.push((index, error));
+                    self.hole(index as i64, planned.map_or(1, |length| length.max(1) as usize))
                 }
             });
         }
         if documents.is_empty() {
             documents.push(self.hole(-1, 1));
         }
-        let pixels = Pixels::Values(Buffer::take(0)?);
-        let mut batch = Batch { documents, pixels, squares: Vec::new(), sizes: Vec::new(), bad };
+        let (pixels, counters) = (Pixels::Values(Buffer::take(0)?), Counters::default());
+        let (squares, sizes) = (Vec::new(), Vec::new());
+        let mut batch = Batch { documents, pixels, squares, sizes, bad, counters };
         batch.pixels = match output {
-            Output::Values => self.pictures::<f32>(&mut batch, &wanted, output, threads)?,
-            Output::Patches => self.pictures::<u8>(&mut batch, &wanted, output, threads)?,
+            Output::Values => self.pictures::<f32>(&mut batch, &wanted, output, crew, &tally)?,
+            Output::Patches => self.pictures::<u8>(&mut batch, &wanted, output, crew, &tally)?,
         };
         batch.bad.sort_by_key(|(record, _)| *record);
+        batch.counters = tally.total();
         Ok(batch)
+    }
+
+    /// A record that was changed since it was counted would not fit into its pack.
+    fn as_planned(&self, index: usize, found: Encoded, planned: Option<u32>) -> Result<Encoded> {
+        let now = found.sample.input_ids.len();
+        match planned.map(|length| length as usize) {
+            Some(counted) if counted != now => {
+                let fault = RecordFault::ChangedLength { counted, now };
+                Err(self.records.place(index, fault.into()))
+            }
+            _ => Ok(found),
+        }
     }
 
     fn check_index(&self, index: usize) -> Result<()> {

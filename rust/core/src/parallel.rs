@@ -37,6 +37,16 @@ pub enum Crew {
     Aside(usize),
 }
 
+impl Crew {
+    /// How many that are, at least 1.
+    #[must_use]
+    pub fn threads(self) -> usize {
+        match self {
+            Self::With(threads) | Self::Aside(threads) => threads.max(1),
+        }
+    }
+}
+
 impl From<usize> for Crew {
     fn from(threads: usize) -> Self {
         Self::With(threads)

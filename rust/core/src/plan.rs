@@ -226,6 +226,12 @@ impl Epoch {
         round
     }
 
+    /// Tokens of records.
+    #[must_use]
+    pub fn lengths(&self, records: &[u32]) -> Vec<u32> {
+        records.iter().map(|&record| self.stream.lengths[record as usize]).collect()
+    }
+
     /// Samples of the epoch that all ranks together have read after `steps` batches each.
     #[must_use]
     pub fn samples_after(&self, steps: usize, world: usize) -> usize {

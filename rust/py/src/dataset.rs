@@ -4,10 +4,11 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use llava_fast_core::cache::PixelCache;
 use llava_fast_core::conversation::Format;
-use llava_fast_core::loader::{Bad, Dataset as Core};
+use llava_fast_core::loader::{Bad, Batch, Counters, Dataset as Core, Order};
 use llava_fast_core::pack::Layout;
 use llava_fast_core::record::Repair;
 use llava_fast_core::source::Images;
@@ -21,9 +22,16 @@ use crate::errors::to_python;
 use crate::records::Records;
 use crate::settings::Image;
 use crate::text::{Arrays, Reading, Tokenizer, arrays, named};
+use crate::wait::interruptible;
 
 /// (record, reason code, message)
 type BadRow = (usize, &'static str, String);
+
+/// (pictures, bytes, seconds of reading, seconds of work)
+type Spent = (u64, u64, f64, f64);
+
+/// A batch, the bad records in it, and what it took.
+pub type Made<'py> = (Bound<'py, PyDict>, Vec<BadRow>, Spent);
 
 /// (tokens by record, pictures, bad records, records by what was put right in them)
 type Survey<'py> = (Bound<'py, PyArray1<i32>>, usize, Vec<BadRow>, BTreeMap<&'static str, usize>);
@@ -36,13 +44,14 @@ type View<'py> =
 /// Records, and everything that turns one into model input.
 #[pyclass(frozen)]
 pub struct Dataset {
-    pub(crate) core: Core,
+    /// shared with what runs on other threads
+    pub(crate) core: Arc<Core>,
 }
 
 #[pymethods]
 impl Dataset {
     #[new]
-    #[pyo3(signature = (records, *, images, follow_links, tokenizer, template, image, max_length, reading, cache))]
+    #[pyo3(signature = (records, *, images, follow_links, tokenizer, template, image, max_length, reading, cache, read_timeout))]
     #[allow(clippy::too_many_arguments, reason = "keyword arguments in Python")]
     fn new(
         py: Python<'_>,
@@ -55,19 +64,32 @@ impl Dataset {
         max_length: usize,
         reading: Reading,
         cache: Option<(PathBuf, u64)>,
+        read_timeout: f64,
     ) -> PyResult<Self> {
         let records = Arc::clone(&records.core);
         let tokenizer = Arc::clone(&tokenizer.core);
-        let build = || {
-            let format = Format::new(named(template)?, &tokenizer)?;
+        let template = template.to_owned();
+        let read_timeout = Duration::try_from_secs_f64(read_timeout).unwrap_or(Duration::MAX);
+        let build = move || {
+            let format = Format::new(named(&template)?, &tokenizer)?;
             let image = image.config()?;
             let images = open_images(images, records.parts(), follow_links)?;
             let cache =
                 cache.map(|(folder, bytes)| PixelCache::open(&folder, bytes)).transpose()?;
             let reading = reading.core();
-            Ok(Core { records, tokenizer, format, image, images, cache, max_length, reading })
+            Ok(Core {
+                records,
+                tokenizer,
+                format,
+                image,
+                images,
+                cache,
+                max_length,
+                reading,
+                read_timeout,
+            })
         };
-        Ok(Self { core: py.detach(build).map_err(to_python)? })
+        Ok(Self { core: Arc::new(interruptible(py, build)?.map_err(to_python)?) })
     }
 
     fn __len__(&self) -> usize {
@@ -88,20 +110,23 @@ impl Dataset {
         Ok((lengths.into_pyarray(py), survey.images, bad, survey.repairs))
     }
 
-    /// One batch and the bad records in it; without `skip` the first one is an error.
+    /// One batch, the bad records in it, and what it took; without `skip` the first one is an error.
+    /// `lengths`: tokens of each record as planned; empty = whatever they turn out to be.
+    #[pyo3(signature = (records, layout, skip, threads, lengths=Vec::new()))]
     fn batch<'py>(
         &self,
         py: Python<'py>,
-        indices: Vec<u32>,
+        records: Vec<u32>,
         layout: &str,
         skip: bool,
         threads: usize,
-    ) -> PyResult<(Bound<'py, PyDict>, Vec<BadRow>)> {
+        lengths: Vec<u32>,
+    ) -> PyResult<Made<'py>> {
         let layout = Layout::find(layout).map_err(to_python)?;
-        let run = || self.core.batch(&indices, layout.output(), threads);
-        let mut batch = py.detach(run).map_err(to_python)?;
-        let bad = rows(std::mem::take(&mut batch.bad), skip)?;
-        Ok((to_dict(py, batch, layout, &self.core.image, self.core.tokenizer.pad())?, bad))
+        let (core, order) = (Arc::clone(&self.core), Order { records, lengths });
+        let make = move || core.batch(&order, layout.output(), threads);
+        let batch = interruptible(py, make)?.map_err(to_python)?;
+        made(py, batch, &self.core, layout, skip)
     }
 
     /// A record as it is written, good or bad.
@@ -131,6 +156,21 @@ impl Dataset {
         let bytes = py.detach(|| self.core.picture(index, path)).map_err(to_python)?;
         Ok(PyBytes::new(py, &bytes))
     }
+}
+
+/// As Python has it; without `skip` the first bad record is an error.
+pub fn made<'py>(
+    py: Python<'py>,
+    mut batch: Batch,
+    data: &Core,
+    layout: Layout,
+    skip: bool,
+) -> PyResult<Made<'py>> {
+    let bad = rows(std::mem::take(&mut batch.bad), skip)?;
+    let seconds = |nanoseconds| Duration::from_nanos(nanoseconds).as_secs_f64();
+    let Counters { pictures, bytes, read, work } = batch.counters;
+    let dict = to_dict(py, batch, layout, &data.image, data.tokenizer.pad())?;
+    Ok((dict, bad, (pictures, bytes, seconds(read), seconds(work))))
 }
 
 /// The pictures of each part; places that are named twice are opened once.

@@ -8,6 +8,7 @@ mod dataset;
 mod doctor;
 mod errors;
 mod image;
+mod loading;
 mod records;
 mod settings;
 mod stream;
@@ -29,6 +30,8 @@ mod _rust {
     use super::doctor::{cpu_path, cpu_paths, decode_limits};
     #[pymodule_export]
     use super::image::{ImagePipeline, decode_image, image_size};
+    #[pymodule_export]
+    use super::loading::Loading;
     #[pymodule_export]
     use super::records::Records;
     #[pymodule_export]

@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::errors::to_python;
+use crate::wait::interruptible;
 
 /// Positional and keyword arguments.
 type NewArguments<'py> = ((Bound<'py, PyArray1<i32>>,), Bound<'py, PyDict>);
@@ -44,7 +45,7 @@ impl Stream {
         };
         let lengths = lengths.as_array().iter().map(|&length| length as u32).collect();
         let settings = Settings { shape, shuffle, drop_last, seed, fingerprint };
-        let core = py.detach(|| CoreStream::new(lengths, settings)).map_err(to_python)?;
+        let core = interruptible(py, move || CoreStream::new(lengths, settings))?.map_err(to_python)?;
         Ok(Self { core: Arc::new(core) })
     }
 
@@ -79,7 +80,8 @@ impl Stream {
 
     /// What remains of an epoch after its first `done` samples.
     fn epoch(&self, py: Python<'_>, epoch: u64, done: usize) -> PyResult<Epoch> {
-        let core = py.detach(|| self.core.epoch(epoch, done)).map_err(to_python)?;
+        let core = Arc::clone(&self.core);
+        let core = interruptible(py, move || core.epoch(epoch, done))?.map_err(to_python)?;
         Ok(Epoch { core })
     }
 }
@@ -97,9 +99,11 @@ impl Epoch {
         self.core.steps(world)
     }
 
-    /// Record numbers of a rank's batch.
-    fn batch(&self, step: usize, rank: usize, world: usize) -> Vec<u32> {
-        self.core.batch(step, rank, world)
+    /// Record numbers of a rank's batch, and the tokens of each.
+    fn batch(&self, step: usize, rank: usize, world: usize) -> (Vec<u32>, Vec<u32>) {
+        let records = self.core.batch(step, rank, world);
+        let lengths = self.core.lengths(&records);
+        (records, lengths)
     }
 
     /// Samples of the epoch that all ranks have read after so many batches each.

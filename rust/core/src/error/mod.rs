@@ -6,6 +6,8 @@
 
 mod record;
 
+use std::time::Duration;
+
 use thiserror::Error as ThisError;
 
 pub use record::{RecordFault, TurnFault};
@@ -58,6 +60,9 @@ pub enum ImageFault {
     /// The file cannot be read.
     #[error("{0}")]
     Unreadable(String),
+    /// Reading takes longer than it may.
+    #[error("not read after {0:?}: written off")]
+    Stuck(Duration),
     /// A decoder panicked: a bug here or in a crate below, reported as a bad picture.
     #[error("decoder panicked: {0}")]
     Panic(String),
@@ -151,6 +156,7 @@ impl ImageFault {
             Self::Refused(_) => "refused_image",
             Self::Missing(_) => "missing_image",
             Self::Unreadable(_) => "unreadable_image",
+            Self::Stuck(_) => "stuck_read",
             Self::Panic(_) => "decoder_panic",
         }
     }

@@ -64,6 +64,14 @@ pub enum RecordFault {
         /// the limit
         max_length: usize,
     },
+    /// The record, or the size of its pictures, is another than when it was counted.
+    #[error("{now} tokens, {counted} when it was counted: the file, or a picture, has changed")]
+    ChangedLength {
+        /// tokens that the plan has room for
+        counted: usize,
+        /// tokens that it takes
+        now: usize,
+    },
     /// Nothing in the record is supervised.
     #[error("no supervised token")]
     NothingSupervised,
@@ -137,6 +145,7 @@ impl RecordFault {
             Self::EmptyAnswer(_) => "empty_answer",
             Self::ImageTagCount { .. } => "image_tag_count",
             Self::TooLong { .. } => "too_long",
+            Self::ChangedLength { .. } => "changed_length",
             Self::NothingSupervised => "nothing_supervised",
             Self::Template { .. } => "template",
         }

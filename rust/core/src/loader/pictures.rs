@@ -1,9 +1,16 @@
 //! The pictures of a batch.
 
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::counters::Tally;
 use super::{Batch, Dataset};
-use crate::error::Result;
-use crate::image::{Cached, Form, Known, Mode, Output, Pixels, Places, fit_file, look};
-use crate::parallel;
+use crate::error::{Error, ImageFault, Result};
+use crate::image::{Cached, Form, Known, Limits, Mode, Output, Pixels, Places, fit_file, look};
+use crate::parallel::{self, Crew};
+use crate::reads::{self, Lost, Reads};
+use crate::records::Records;
+use crate::source::Images;
 
 /// A picture of a record, as far as its tokens are concerned.
 pub struct Picture {
@@ -21,6 +28,34 @@ pub struct Picture {
 
 /// A picture to load, and the document that wants it.
 pub(super) type Wanted = (usize, Picture);
+
+/// Files that are read before they are wanted, for each thread that decodes: enough to hide a disk
+/// that answers slowly, few enough that they take little memory.
+const AHEAD: usize = 4;
+
+/// Where the pictures of a record are, for a thread of its own.
+enum Held {
+    Apart(Arc<Images>),
+    WithRecords(Arc<Records>, usize),
+}
+
+impl Held {
+    fn read(&self, path: &str, limits: &Limits) -> Result<Vec<u8>> {
+        match self {
+            Self::Apart(images) => images.read(path, limits),
+            Self::WithRecords(records, index) => match records.pictures(*index) {
+                Some(images) => images.read(path, limits),
+                None => Err(ImageFault::Missing(path.to_owned()).into()),
+            },
+        }
+    }
+}
+
+/// A picture to load, the number of its read, and its place in the output.
+type Item<'a, T> = ((&'a Wanted, Option<usize>), &'a mut [T]);
+
+/// The bytes of a file, or why there are none, and how long that took.
+type File = (Result<Vec<u8>>, Duration);
 
 impl Dataset {
     /// Reads a picture's header where it decides how many tokens there are.
@@ -40,15 +75,26 @@ impl Dataset {
         batch: &mut Batch,
         wanted: &[Wanted],
         output: Output,
-        threads: usize,
+        crew: Crew,
+        tally: &Tally,
     ) -> Result<Pixels> {
         let squares: Vec<_> = wanted.iter().map(|(_, picture)| picture.squares).collect();
         let places = Places::new::<T>(&squares, output, &self.image);
         let mut buffer = places.buffer::<T>()?;
         let cached = self.cache.as_ref().map(|cache| Cached::new(cache, &self.image));
-        let items = wanted.iter().zip(places.split(&mut buffer)).collect();
-        let loaded = parallel::map(items, threads, |((_, picture), part): (&Wanted, &mut [T])| {
-            self.load(picture, cached, part).map_err(|error| error.in_image(&picture.path))
+        let unread = wanted.iter().filter(|(_, picture)| picture.file.is_none());
+        let works = unread.map(|(_, picture)| self.reading(picture.record, &picture.path));
+        let reads = Reads::new(works, AHEAD * crew.threads(), self.read_timeout);
+        let mut next = 0..;
+        let numbers = wanted.iter().map(|(_, p)| if p.file.is_none() { next.next() } else { None });
+        let items = wanted.iter().zip(numbers).zip(places.split(&mut buffer)).collect();
+        let load = |(((_, picture), number), part): Item<'_, T>| {
+            let read = number.map(|number| file(reads.take(number)));
+            self.load(picture, read, cached, part, tally)
+        };
+        let loaded = parallel::map(items, crew, |item: Item<'_, T>| {
+            let path = &item.0.0.1.path;
+            load(item).map_err(|error| error.in_image(path))
         });
         let mut broken = vec![false; batch.documents.len()];
         for ((document, _), result) in wanted.iter().zip(loaded) {
@@ -69,23 +115,45 @@ impl Dataset {
         Ok(T::pixels(buffer))
     }
 
+    /// The bytes of a picture file; `Stuck` if they do not come in time.
     pub(super) fn read(&self, record: usize, path: &str) -> Result<Vec<u8>> {
-        self.images_of(record).read(path, &self.image.decode.limits)
+        file(reads::within(self.read_timeout, self.reading(record, path))).0
+    }
+
+    /// Reads a picture file, on whatever thread.
+    fn reading(&self, record: usize, path: &str) -> impl FnOnce() -> File + Send + 'static {
+        let held = match self.records.pictures(record) {
+            Some(_) => Held::WithRecords(Arc::clone(&self.records), record),
+            None => Held::Apart(Arc::clone(&self.images[self.records.part(record)])),
+        };
+        let (path, limits) = (path.to_owned(), self.image.decode.limits);
+        move || {
+            let begun = Instant::now();
+            (held.read(&path, &limits), begun.elapsed())
+        }
     }
 
     fn load<T: Form>(
         &self,
         picture: &Picture,
+        read: Option<File>,
         cached: Option<Cached<'_>>,
         part: &mut [T],
+        tally: &Tally,
     ) -> Result<()> {
-        let read;
-        let bytes = if let Some(file) = &picture.file {
-            file
-        } else {
-            read = self.read(picture.record, &picture.path)?;
-            &read
-        };
-        fit_file(bytes, &self.image, picture.squares, cached, part).map(drop)
+        let (file, took) = read.unwrap_or((Ok(Vec::new()), Duration::ZERO));
+        let file = file?;
+        let bytes = picture.file.as_deref().unwrap_or(&file);
+        tally.picture(bytes.len(), took);
+        tally.work(|| fit_file(bytes, &self.image, picture.squares, cached, part).map(drop))
     }
+}
+
+fn file(read: std::result::Result<File, Lost>) -> File {
+    read.unwrap_or_else(|lost| match lost {
+        Lost::Stuck(after) => (Err(ImageFault::Stuck(after).into()), after),
+        Lost::Panicked => {
+            (Err(Error::Data("internal error: reading panicked".into())), Duration::ZERO)
+        }
+    })
 }

@@ -11,24 +11,17 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::image::Output;
-use crate::loader::{Batch, Dataset};
+use crate::loader::{Batch, Dataset, Order};
 use crate::parallel::Crew;
 
 /// Batches under way at a time.
 const AT_ONCE: usize = 2;
 
-/// What is to be in a batch.
-#[derive(Clone, Debug, Default)]
-pub struct Order {
-    /// record numbers
-    pub records: Vec<u32>,
-    /// tokens of each, as planned; empty = whatever they turn out to be
-    pub lengths: Vec<u32>,
-}
-
 /// Batches of one data set, by number.
 pub struct Loading {
     shared: Arc<Shared>,
+    /// whose threads do it
+    process: u32,
 }
 
 struct Shared {
@@ -55,7 +48,8 @@ impl Loading {
     #[must_use]
     pub fn new(dataset: Arc<Dataset>, output: Output, threads: usize) -> Self {
         let (desk, changed) = (Mutex::default(), Condvar::new());
-        Self { shared: Arc::new(Shared { dataset, output, threads, desk, changed }) }
+        let shared = Arc::new(Shared { dataset, output, threads, desk, changed });
+        Self { shared, process: std::process::id() }
     }
 
     /// The data set.
@@ -64,23 +58,19 @@ impl Loading {
         &self.shared.dataset
     }
 
-    /// Begins with batch `step` as soon as those ordered before are done. An order that is there
-    /// already stays as it is.
-    pub fn submit(&self, step: u64, order: Order) {
+    /// Begins with batch `step` as soon as those ordered before are done, or, if it comes `first`, as
+    /// soon as a thread is free. An order that is there already stays as it is.
+    pub fn submit(&self, step: u64, order: Order, first: bool) {
         let mut desk = self.shared.desk();
-        if !desk.knows(step) {
-            desk.waiting.push_back((step, order));
-            self.shared.wake(desk);
+        if desk.knows(step) {
+            return;
         }
-    }
-
-    /// As [`Loading::submit`], before all others that have not begun.
-    pub fn submit_first(&self, step: u64, order: Order) {
-        let mut desk = self.shared.desk();
-        if !desk.knows(step) {
+        if first {
             desk.waiting.push_front((step, order));
-            self.shared.wake(desk);
+        } else {
+            desk.waiting.push_back((step, order));
         }
+        self.shared.wake(desk);
     }
 
     /// Forgets all batches but `wanted`; what has begun is finished for nothing.
@@ -112,6 +102,10 @@ impl Loading {
 
 impl Drop for Loading {
     fn drop(&mut self) {
+        // A forked process has none of the threads, and may have a lock that nobody will open.
+        if self.process != std::process::id() {
+            return;
+        }
         let mut desk = self.shared.desk();
         desk.closed = true;
         desk.waiting.clear();

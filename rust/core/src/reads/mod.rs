@@ -112,7 +112,8 @@ impl<T: Send + 'static> Reads<T> {
     {
         let (mut slots, mut jobs) = (Vec::new(), Vec::new());
         for work in works {
-            let slot = Arc::new(Slot { state: Mutex::new(State::Waiting), changed: Condvar::new() });
+            let slot =
+                Arc::new(Slot { state: Mutex::new(State::Waiting), changed: Condvar::new() });
             jobs.push(Mutex::new(Some(job(&slot, work))));
             slots.push(slot);
         }

@@ -1,0 +1,54 @@
+"""What loading has taken so far."""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+
+class Spent(NamedTuple):
+    """What one batch took, threads together: pictures and bytes that were read; seconds of reading
+    and of work (encoding, decoding, resizing)."""
+
+    pictures: int = 0
+    bytes: int = 0
+    read_seconds: float = 0.0
+    work_seconds: float = 0.0
+
+
+class Stats:
+    """Sums over the batches that were handed out."""
+
+    def __init__(self) -> None:
+        self.batches = 0
+        self.samples = 0
+        self.tokens = 0
+        self.room = 0
+        self.wait_seconds = 0.0
+        self.spent = Spent()
+        self.bad: Counter[str] = Counter()
+
+    def waited(self, seconds: float) -> None:
+        """The training loop waited so long for a batch."""
+        self.wait_seconds += seconds
+
+    def add(self, samples: int, tokens: int, room: int, spent: Spent, bad: Iterable[str]) -> None:
+        """One batch was handed out: its samples, their tokens, the tokens of its shape, what making
+        it took, and the reason codes of its bad samples."""
+        self.batches += 1
+        self.samples += samples
+        self.tokens += tokens
+        self.room += room
+        self.spent = Spent(*(a + b for a, b in zip(self.spent, spent, strict=True)))
+        self.bad.update(bad)
+
+    def report(self) -> dict[str, Any]:
+        """JSON-serialisable."""
+        return {
+            "batches": self.batches,
+            "samples": self.samples,
+            "tokens": self.tokens,
+            "padding": 1 - self.tokens / self.room if self.room else 0.0,
+            "wait_seconds": self.wait_seconds,
+            **self.spent._asdict(),
+            "bad": dict(self.bad),
+        }
