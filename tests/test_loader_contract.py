@@ -82,6 +82,29 @@ def test_sharded_twice_is_an_error(dataset, workers):
     assert len(list(loader)) == len(loader)
 
 
+def test_loaders_of_one_rank_may_take_turns(dataset):
+    """A validation pass in the middle of an epoch is no second sharding."""
+    options = {"batch_size": 2, "rank": 0, "world_size": 2}
+    train = iter(DataLoader(dataset, **options))
+    first = [next(train) for _ in range(6)]
+    held_out = list(islice(DataLoader(dataset, shuffle=False, **options), 2))
+    assert len(ids(first)) + len(ids(train)) == len(DataLoader(dataset, **options))
+    assert ids(held_out) != ids(first[:2])
+
+
+def test_a_loader_that_another_one_empties_knows_no_place(dataset):
+    """Accelerate takes the parts; the place of the loader they came from would be wrong."""
+    loader = DataLoader(dataset, pack_tokens=PACK)
+    parts = {"batch_sampler": loader.batch_sampler, "collate_fn": loader.collate_fn}
+    next(iter(torch.utils.data.DataLoader(loader.dataset, **parts)))
+    with pytest.raises(RuntimeError, match="state_dict: another loader"):
+        loader.state_dict()
+    loader.set_epoch(1)
+    assert (loader.state_dict()["epoch"], loader.state_dict()["samples"]) == (1, 0)
+    next(iter(loader))
+    assert loader.state_dict()["samples"] > 0
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

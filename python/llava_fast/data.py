@@ -37,7 +37,7 @@ from llava_fast import _rust
 from llava_fast.checks import LARGEST_COUNT, LARGEST_SEED, integer
 from llava_fast.dataset import Batch, BatchOfWorker, LlavaDataset
 from llava_fast.errors import DataError
-from llava_fast.stream import Order, PlanSampler
+from llava_fast.stream import Order, Plan, PlanSampler
 
 __all__ = ["DataLoader", "LlavaDataset"]
 
@@ -166,6 +166,10 @@ class DataLoader(TorchDataLoader[Batch]):
 class _HandsOut(_BaseDataLoaderIter):
     """Tells the sampler's pass about each batch that leaves the loader: torch asks for more plans
     than it hands out batches when it reads ahead."""
+
+    def _next_index(self) -> Plan:
+        self._sampler_iter.counted = True
+        return super()._next_index()
 
     def __next__(self) -> Batch:
         batch = super().__next__()

@@ -109,7 +109,7 @@ class LlavaDataset(Dataset[Batch]):
             reading=self._reading,
             cache=self._cache,
         )
-        self._last_step: tuple[int, int] | None = None
+        self.last_step: tuple[int, int] | None = None
 
     @cached_property
     def _survey(self) -> tuple[np.ndarray, int, list[BadSample], dict[str, int]]:
@@ -119,7 +119,7 @@ class LlavaDataset(Dataset[Batch]):
 
     def __getstate__(self) -> dict[str, Any]:
         state = {**self.__dict__, "_fingerprint": self.fingerprint}
-        for derived in ("_core", "_survey", "_last_step", "fingerprint"):
+        for derived in ("_core", "_survey", "last_step", "fingerprint"):
             state.pop(derived, None)
         return state
 
@@ -222,8 +222,10 @@ class LlavaDataset(Dataset[Batch]):
             return
         info = get_worker_info()
         expected = 1 if info is None else info.num_workers
-        epoch, last = self._last_step or (plan.epoch, plan.step)
-        self._last_step = (plan.epoch, plan.step)
+        # Passes of several loaders may take turns in this process; a worker process serves one.
+        asked = self if plan.run is None else plan.run
+        epoch, last = asked.last_step or (plan.epoch, plan.step)
+        asked.last_step = (plan.epoch, plan.step)
         if epoch == plan.epoch and plan.step - last > expected:
             raise DataError(
                 f"sharded twice: the loader has world_size={plan.order.world_size} and something "

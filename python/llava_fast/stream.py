@@ -18,6 +18,9 @@ STATE_VERSION = 1
 # Leaves room to count on: an epoch of 64 bits would have no successor.
 LAST_EPOCH = 2**63 - 1
 
+# An epoch, and how many of its samples have been read.
+Place = tuple[int, int]
+
 
 @dataclass(frozen=True)
 class Order:
@@ -73,13 +76,17 @@ class PlanSampler(BatchSampler):
     def __init__(
         self, stream: _rust.Stream, order: Order, prefetch: int, identity: dict[str, Any]
     ) -> None:
-        """`identity`: the settings that a saved position has to agree with, by name."""
+        """identity: the settings that a saved position has to agree with, by name.
+
+        due: where the next pass begins; position: after the last batch handed out.
+        """
         self.stream = stream
         self.order = order
         self.prefetch = prefetch
         self.identity = identity
-        self._next = (0, 0)
-        self.position = self._next
+        self.due = (0, 0)
+        self.position = self.due
+        self._counted = True
 
     @property
     def sampler(self) -> "PlanSampler":  # type: ignore[override]
@@ -96,23 +103,45 @@ class PlanSampler(BatchSampler):
     def set_epoch(self, epoch: int) -> None:
         """The next pass reads `epoch`; a position loaded inside this very epoch is kept."""
         epoch = integer("epoch", epoch, 0, LAST_EPOCH)
-        if epoch != self._next[0]:
-            self._next = (epoch, 0)
-        self.position = self._next
+        if epoch != self.due[0]:
+            self.due = (epoch, 0)
+        self._stand_at(self.due)
 
-    def begin(self) -> tuple[int, int]:
-        """(epoch, samples already read in it) of a pass that starts now."""
-        self.position = self._next
-        self._next = (self._next[0] + 1, 0)
+    def begin(self, place: Place | None, counted: bool) -> Place:
+        """The place of a pass that starts now: `place`, or where the next one is due.
+
+        counted: whether someone reports the batches handed out, so that `state` can be known.
+        """
+        self.position = place or self.due
+        self.due = (self.position[0] + 1, 0)
+        self._counted = counted
         return self.position
 
     def state(self) -> dict[str, Any]:
         """Where the last batch that was handed out ended, JSON-serialisable."""
-        epoch, samples = self.position
+        if not self._counted:
+            raise RuntimeError(
+                "state_dict: another loader, as of Accelerate or torchdata, hands out the batches "
+                "and knows which was the last; ask that one"
+            )
+        return self.state_at(self.position)
+
+    def state_at(self, place: Place) -> dict[str, Any]:
+        """`place` with all that it depends on."""
+        epoch, samples = place
         return {"version": STATE_VERSION, **self.identity, "epoch": epoch, "samples": samples}
 
     def load(self, state: dict[str, Any]) -> None:
         """Continue at `state`; refuses one of another stream, naming the field that differs."""
+        self.due = self.place_of(state)
+        self._stand_at(self.due)
+
+    def _stand_at(self, place: Place) -> None:
+        self.position = place
+        self._counted = True
+
+    def place_of(self, state: dict[str, Any]) -> Place:
+        """The place that `state` speaks of, checked against this stream."""
         if not isinstance(state, dict):
             raise ValueError(f"loader state: got {state!r}, expected what state_dict() gave")
         for field, ours in {"version": STATE_VERSION, **self.identity}.items():
@@ -127,18 +156,25 @@ class PlanSampler(BatchSampler):
             for field in ("epoch", "samples")
         )
         self.stream.epoch(epoch, samples)
-        self._next = (epoch, samples)
-        self.position = self._next
+        return epoch, samples
 
 
 class Run(Iterator[Plan]):
     """One pass over an epoch. It begins when the first plan is asked for, not before: torch makes
-    an iterator too many for worker processes."""
+    an iterator too many for worker processes.
+
+    counted: whether `handed_out` is called for each batch. torchdata's loader counts by itself, and
+    keeps the place of each plan by `state_dict` and `load_state_dict`.
+    last_step: epoch and step of the last plan that was built, None before the first.
+    """
 
     def __init__(self, sampler: PlanSampler) -> None:
         self._sampler = sampler
         self._order = sampler.order
         self._rest: _rust.Epoch | None = None
+        self._start: Place | None = None
+        self.counted = False
+        self.last_step: tuple[int, int] | None = None
         self.epoch = 0
         self.steps = 0
         self._asked = 0
@@ -147,7 +183,7 @@ class Run(Iterator[Plan]):
 
     def __next__(self) -> Plan:
         if self._rest is None:
-            self.epoch, done = self._sampler.begin()
+            self.epoch, done = self._sampler.begin(self._start, self.counted)
             self._rest = self._sampler.stream.epoch(self.epoch, done)
             self.steps = self._rest.steps(self._order.world_size)
         if self._asked == self.steps:
@@ -170,3 +206,58 @@ class Run(Iterator[Plan]):
         samples = self._rest.samples_after(self._handed_out, self._order.world_size)
         finished = self._handed_out == self.steps
         self._sampler.position = (self.epoch + 1, 0) if finished else (self.epoch, samples)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the last plan that was asked for ends."""
+        return self._sampler.state_at(self._place())
+
+    def _place(self) -> Place:
+        if self._rest is None:
+            return self._start or self._sampler.due
+        return self.epoch, self._rest.samples_after(self._asked, self._order.world_size)
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """This pass, which must not have begun, goes on at `state`; the next one reads the epoch
+        after it, also where torchdata finds this one finished and drops it."""
+        self._start = self._sampler.place_of(state)
+        self._sampler.due = (self._start[0] + 1, 0)
+
+
+Built = Any
+
+
+class ReadAhead:
+    """Builds the batches that will be asked for next, on one background thread.
+
+    It follows the requests, as an operating system does for files: after plan `p` come
+    `p + stride`, `p + 2 stride`, ..., where `stride` is the distance of the last two requests. So
+    it is right behind a sharding or skipping sampler too.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._stride = 1
+        self._last: int | None = None
+        self._pending: dict[int, Future[Built]] = {}
+        self._thread: ThreadPoolExecutor | None = None
+
+    def take(self, plan: Plan, run: Run, build: Callable[[Plan], Built]) -> Built:
+        """The batch of `plan` in `run`, built already or now."""
+        if self._last is not None and plan.step > self._last:
+            self._stride = plan.step - self._last
+        self._last = plan.step
+        pending = self._pending.pop(plan.step, None)
+        built = build(plan) if pending is None else None
+        self._submit(plan.step, run, build)
+        return built if pending is None else pending.result()
+
+    def _submit(self, step: int, run: Run, build: Callable[[Plan], Built]) -> None:
+        last = min(step + self._stride * self._count + 1, run.steps)
+        wanted = range(step + self._stride, last, self._stride)
+        for unwanted in self._pending.keys() - set(wanted):
+            self._pending.pop(unwanted).cancel()
+        for ahead in wanted:
+            if ahead not in self._pending:
+                if self._thread is None:
+                    self._thread = ThreadPoolExecutor(1, "llava_fast-read-ahead")
+                self._pending[ahead] = self._thread.submit(build, run.plan(ahead))
