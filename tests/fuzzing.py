@@ -23,8 +23,8 @@ FLAGS = ["-Zsanitizer=address", "-Cpasses=sancov-module", "-Cdebug-assertions"] 
 ]
 # Of the sanitizer too, which needs about as much as the program again.
 MEMORY_MB = 2_000
-# A file may claim 64 million pixels, which are decoded twice and prepared four times, ten times as slow
-# as without the sanitizer; how long a call may take is asked elsewhere. This finds endless loops.
+# A file may claim 64 million pixels, which are decoded twice and prepared four times, ten times as
+# slow as without the sanitizer; how long a call may take is asked elsewhere.
 SECONDS_PER_FILE = 60
 
 

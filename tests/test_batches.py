@@ -101,6 +101,8 @@ def test_keys_and_types(world):
             "pixel_patches": torch.uint8,
             "image_row_starts": torch.int32,
             "records": torch.int64,
+            "q_tiles": torch.int32,
+            "kv_tiles": torch.int32,
         },
         "packed": {
             "input_ids": torch.int64,

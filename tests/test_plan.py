@@ -12,19 +12,28 @@ from tests import oracle_plan
 
 ROOM = 60
 mixes = st.lists(st.integers(0, ROOM), min_size=1, max_size=80).filter(any)
+steps = st.integers(1, 9)
 seeds = st.integers(0, 2**64 - 1)
 
 
 def stream(lengths, pack_tokens=None, batch_size=None, shuffle=True, seed=0, fingerprint=1, **more):
     return Stream(
         np.asarray(lengths, dtype=np.int32),
+        np.asarray(images_of(lengths), dtype=np.uint16),
         pack_tokens=pack_tokens,
         batch_size=batch_size,
         shuffle=shuffle,
         drop_last=more.get("drop_last", False),
+        group_by_length=more.get("group_by_length", False),
+        batches_per_step=more.get("batches_per_step", 1),
         seed=seed,
         fingerprint=fingerprint,
     )
+
+
+def images_of(lengths):
+    """Some documents without a picture, some with one or more."""
+    return [length % 3 for length in lengths]
 
 
 def batches(rest, world):
@@ -33,18 +42,42 @@ def batches(rest, world):
     return [[rest.batch(step, rank, world) for rank in range(world)] for step in steps]
 
 
-@given(mixes, seeds, seeds, st.integers(0, 3), st.booleans(), st.integers(1, 16))
-def test_packs_follow_the_written_rules(lengths, seed, fingerprint, epoch, shuffle, world):
-    ours = stream(lengths, ROOM, seed=seed, fingerprint=fingerprint, shuffle=shuffle)
-    packs = oracle_plan.epoch(lengths, ROOM, seed, fingerprint, epoch, shuffle)
-    assert batches(ours.epoch(epoch, 0), world) == oracle_plan.rounds(packs, lengths, world)
+@given(mixes, seeds, seeds, st.integers(0, 3), st.booleans(), st.integers(1, 16), steps)
+def test_packs_follow_the_written_rules(
+    lengths, seed, fingerprint, epoch, shuffle, world, per_step
+):
+    images = images_of(lengths)
+    common = {"seed": seed, "fingerprint": fingerprint, "shuffle": shuffle}
+    ours = stream(lengths, ROOM, **common, batches_per_step=per_step)
+    packs = oracle_plan.epoch(lengths, images, ROOM, seed, fingerprint, epoch, shuffle, per_step)
+    assert batches(ours.epoch(epoch, 0), world) == oracle_plan.rounds(packs, lengths, images, world)
+
+
+@given(mixes, seeds, st.integers(0, 3), st.booleans(), st.integers(1, 4), st.integers(1, 3))
+def test_batches_of_one_length_follow_the_written_rules(
+    lengths, seed, epoch, shuffle, size, per_step
+):
+    common = {"seed": seed, "shuffle": shuffle, "batches_per_step": per_step}
+    ours = stream(lengths, batch_size=size, group_by_length=True, **common)
+    expected = oracle_plan.grouped(lengths, size, seed, 1, epoch, shuffle, per_step)
+    assert batches(ours.epoch(epoch, 0), 1) == [[batch] for batch in expected]
+
+
+def test_batches_of_one_length_over_several_windows():
+    lengths = np.random.default_rng(0).integers(1, 2000, 1501).tolist()
+    ours = stream(lengths, batch_size=4, group_by_length=True, batches_per_step=2)
+    for epoch in range(2):
+        expected = oracle_plan.grouped(lengths, 4, 0, 1, epoch, per_step=2)
+        assert batches(ours.epoch(epoch, 0), 1) == [[batch] for batch in expected]
+        padded = sum(max(lengths[i] for i in batch) * len(batch) for batch in expected)
+        assert 0.95 < sum(lengths) / padded < 1
 
 
 def test_packs_follow_the_written_rules_beyond_the_look_ahead():
     lengths = np.random.default_rng(0).integers(1, ROOM, 700).tolist()
     ours = stream(lengths, ROOM)
     for epoch in range(3):
-        packs = oracle_plan.epoch(lengths, ROOM, 0, 1, epoch)
+        packs = oracle_plan.epoch(lengths, images_of(lengths), ROOM, 0, 1, epoch)
         assert batches(ours.epoch(epoch, 0), 1) == [[pack] for pack in packs]
 
 
@@ -59,27 +92,35 @@ WAYS = {
 @pytest.mark.parametrize("way", WAYS)
 def test_an_epoch_that_packs_worse_than_epoch_0_keeps_len(way):
     lengths, room, seed, epoch = WAYS[way]
-    want = oracle_plan.count(lengths, room, seed, 1, True)
+    images = images_of(lengths)
+    want = oracle_plan.count(lengths, images, room, seed, 1, True)
     records = oracle_plan.order(lengths, oracle_plan.epoch_key(1, seed, epoch), True)
-    looking = len(oracle_plan.look_ahead(records, lengths, room)) <= want
+    looking = len(oracle_plan.look_ahead(records, lengths, images, room)) <= want
     fitting = len(oracle_plan.best_fit(records, lengths, room)) <= want
     assert way == ("splits" if looking else "best fit" if fitting else "packs of epoch 0")
-    packs = oracle_plan.epoch(lengths, room, seed, 1, epoch)
+    packs = oracle_plan.epoch(lengths, images, room, seed, 1, epoch)
     assert len(packs) == want
     assert batches(stream(lengths, room, seed=seed).epoch(epoch, 0), 1) == [[p] for p in packs]
 
 
-@given(mixes, seeds, st.integers(1, 16), st.sampled_from(["pack", "batch"]))
+KINDS = {
+    "pack": {"pack_tokens": ROOM},
+    "balanced": {"pack_tokens": ROOM, "batches_per_step": 4},
+    "batch": {"batch_size": 3},
+    "grouped": {"batch_size": 3, "group_by_length": True},
+}
+
+
+@given(mixes, seeds, st.integers(1, 16), st.sampled_from(list(KINDS)))
 def test_every_sample_once_per_epoch_and_len_is_constant(lengths, seed, world, kind):
-    shape = {"pack_tokens": ROOM} if kind == "pack" else {"batch_size": 3}
-    ours = stream(lengths, **shape, seed=seed)
+    ours = stream(lengths, **KINDS[kind], seed=seed)
     usable = [i for i, length in enumerate(lengths) if length]
     for epoch in range(4):
         rounds = batches(ours.epoch(epoch, 0), world)
         assert len(rounds) == ours.steps(world)
         assert sorted(i for step in rounds for batch in step for i in batch) == usable
         sizes = [sum(lengths[i] for i in batch) for step in rounds for batch in step]
-        assert kind == "batch" or max(sizes) <= ROOM
+        assert "pack_tokens" not in KINDS[kind] or max(sizes) <= ROOM
         # Only the last round may leave a rank without a sample.
         assert all(batch for step in rounds[:-1] for batch in step)
 
@@ -87,7 +128,7 @@ def test_every_sample_once_per_epoch_and_len_is_constant(lengths, seed, world, k
 @given(mixes, seeds, st.lists(st.integers(1, 16), min_size=2, max_size=5), st.data())
 def test_an_epoch_goes_on_with_another_world_size(lengths, seed, worlds, data):
     """The samples come in the same global order, whoever reads them."""
-    kind = data.draw(st.sampled_from([{"pack_tokens": ROOM}, {"batch_size": 2}]))
+    kind = data.draw(st.sampled_from(list(KINDS.values())))
     ours = stream(lengths, **kind, seed=seed)
     whole = [i for [batch] in batches(ours.epoch(1, 0), 1) for i in batch]
     seen = []
@@ -173,5 +214,5 @@ def test_wrong_arguments_are_named(lengths, shape, message):
 
 
 def test_a_place_inside_a_pack_is_refused():
-    with pytest.raises(ValueError, match="no batch begins after 1 of 4 samples"):
-        stream([20, 20, 20, 20], 60, shuffle=False).epoch(0, 1)
+    with pytest.raises(ValueError, match="no batch begins after 2 of 4 samples"):
+        stream([20, 20, 20, 20], 60, shuffle=False).epoch(0, 2)

@@ -36,7 +36,7 @@ __version__: str
 
 _Int64 = NDArray[np.int64]
 _Segments = list[tuple[str, str, bool, int, int]]
-_Survey = tuple[NDArray[np.int32], int, list[_BadRow], dict[str, int]]
+_Survey = tuple[NDArray[np.int32], NDArray[np.uint16], list[_BadRow], dict[str, int]]
 _Encoded = tuple[_Int64, _Int64, _Int64, _Segments]
 _File = bytes | str | PathLike[str]
 _Picture = _File | tuple[int, int, bytes]
@@ -81,6 +81,8 @@ class Dataset:
         threads: int,
         lengths: Sequence[int] = [],
     ) -> _Made: ...
+    def describe(self, index: int) -> tuple[str, int, str, list[str]]: ...
+    def cache_counts(self) -> tuple[int, int]: ...
     def json(self, index: int) -> str: ...
     def view(
         self, index: int
@@ -117,15 +119,20 @@ class Stream:
     def __new__(
         cls,
         lengths: NDArray[np.int32],
+        images: NDArray[np.uint16],
         *,
         pack_tokens: int | None,
         batch_size: int | None,
         shuffle: bool,
         drop_last: bool,
+        group_by_length: bool,
+        batches_per_step: int,
         seed: int,
         fingerprint: int,
     ) -> Stream: ...
-    def __getnewargs_ex__(self) -> tuple[tuple[NDArray[np.int32]], dict[str, Any]]: ...
+    def __getnewargs_ex__(
+        self,
+    ) -> tuple[tuple[NDArray[np.int32], NDArray[np.uint16]], dict[str, Any]]: ...
     def steps(self, world: int) -> int: ...
     def epoch(self, epoch: int, done: int) -> Epoch: ...
 

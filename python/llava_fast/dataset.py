@@ -112,9 +112,9 @@ class LlavaDataset(Dataset[Batch]):
         self.last_step: tuple[int, int] | None = None
 
     @cached_property
-    def _survey(self) -> tuple[np.ndarray, int, list[BadSample], dict[str, int]]:
+    def _survey(self) -> tuple[np.ndarray, np.ndarray, list[BadSample], dict[str, int]]:
         lengths, images, bad, repairs = self._core.survey(self._skips, _default_threads())
-        lengths.flags.writeable = False
+        lengths.flags.writeable = images.flags.writeable = False
         return lengths, images, [BadSample(*row) for row in bad], repairs
 
     def __getstate__(self) -> dict[str, Any]:
@@ -147,6 +147,11 @@ class LlavaDataset(Dataset[Batch]):
     @property
     def total_images(self) -> int:
         """Pictures of all usable records together."""
+        return int(self.image_counts.sum(dtype=np.int64))
+
+    @property
+    def image_counts(self) -> np.ndarray:
+        """(records,) uint16, pictures of each record."""
         return self._survey[1]
 
     @property
@@ -172,6 +177,12 @@ class LlavaDataset(Dataset[Batch]):
     def bad(self) -> list[BadSample]:
         """The records that could not be used so far, each once."""
         return list(self._found.values())
+
+    def describe(self, record: int) -> dict[str, Any]:
+        """Where a record comes from and what it names: its file, its number there, its id and the
+        paths of its pictures, none of which is opened."""
+        file, number, name, images = self._core.describe(record)
+        return {"record": record, "file": file, "number": number, "id": name, "images": images}
 
     def note_bad(self, bad: Sequence[BadSample]) -> None:
         """Add to `bad` what a worker process met."""

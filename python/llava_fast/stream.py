@@ -14,7 +14,8 @@ from llava_fast import _rust
 from llava_fast.ahead import ReadAhead
 from llava_fast.checks import integer
 
-STATE_VERSION = 1
+# 2: packs with pictures in each, and what groups and balances batches.
+STATE_VERSION = 2
 # Leaves room to count on: an epoch of 64 bits would have no successor.
 LAST_EPOCH = 2**63 - 1
 

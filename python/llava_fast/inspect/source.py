@@ -163,15 +163,18 @@ class Source:
     def packs(self, tokens: int, count: int) -> tuple[list[Pack], int]:
         """The first packs of the first epoch of `DataLoader(pack_tokens=tokens)`, and how many
         packs that epoch has."""
-        lengths, *_ = self._core.survey(True, _rust.available_threads())
+        lengths, images, *_ = self._core.survey(True, _rust.available_threads())
         if not lengths.any():
             raise DataError(f"`{self.name}`: none of the {len(self)} records is usable")
         stream = _rust.Stream(
             lengths,
+            images,
             pack_tokens=tokens,
             batch_size=None,
             shuffle=True,
             drop_last=False,
+            group_by_length=False,
+            batches_per_step=1,
             seed=0,
             fingerprint=self._core.fingerprint,
         )

@@ -14,6 +14,7 @@ IGNORED = -100
 # What a batch may hold besides the keys read below: said for transformers' attention, or for the
 # reader.
 _UNUSED = {"use_cache", "cu_seq_lens_k", "max_length_q", "max_length_k", "max_seqlen", "records"}
+_UNUSED |= {"q_tiles", "kv_tiles"}
 _NATIVE = {"cu_seqlens", "loss_rows", "targets", "pixel_patches", "image_row_starts"}
 _SHAPED = {"labels", "attention_mask", "cu_seq_lens_q", "pixel_values"}
 

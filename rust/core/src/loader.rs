@@ -25,7 +25,7 @@ use counters::Tally;
 use pictures::Picture;
 
 pub use counters::Counters;
-pub use view::View;
+pub use view::{Described, View};
 
 /// Records, and everything that turns one into model input.
 pub struct Dataset {
@@ -54,8 +54,8 @@ pub struct Dataset {
 pub struct Survey {
     /// tokens by record, 0 = not usable
     pub lengths: Vec<u32>,
-    /// pictures of all usable records together
-    pub images: usize,
+    /// pictures by record
+    pub images: Vec<u16>,
     /// in how many usable records what was put right, by code; [`SHORTENED`] among them
     pub repairs: BTreeMap<&'static str, usize>,
     /// the others, in order
@@ -154,7 +154,7 @@ impl Dataset {
                 (0, 0, Vec::new(), 0)
             });
             survey.lengths.push(length);
-            survey.images += images;
+            survey.images.push(u16::try_from(images).unwrap_or(u16::MAX));
             let cut = (cut > 0).then_some(SHORTENED);
             for code in repairs.into_iter().map(Repair::code).chain(cut) {
                 *survey.repairs.entry(code).or_default() += 1;

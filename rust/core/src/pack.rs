@@ -2,6 +2,8 @@
 //!
 //! T tokens, d documents, B rows, L columns, R supervised rows, n images.
 
+use std::cmp::Reverse;
+
 use crate::conversation::{IGNORE, Sample};
 use crate::image::Output;
 use crate::{Error, Result};
@@ -126,6 +128,10 @@ pub struct Native {
     pub image_row_starts: Vec<i32>,
     /// (d,) record numbers
     pub records: Vec<i64>,
+    /// (a, 2) document and first row of each tile of queries, see [`tiles`]
+    pub q_tiles: Vec<[i32; 2]>,
+    /// (b, 2) document and first row of each tile of keys
+    pub kv_tiles: Vec<[i32; 2]>,
 }
 
 /// First token of each document, and T.
@@ -185,7 +191,10 @@ pub fn padded(documents: &[Document], pad: u32) -> Padded {
 #[must_use]
 pub fn native(documents: &[Document]) -> Native {
     let cu_seqlens = borders(documents);
+    let [q_tiles, kv_tiles] = tiles(documents);
     let mut out = Native {
+        q_tiles,
+        kv_tiles,
         input_ids: joined_ids(documents),
         position_ids: documents.iter().flat_map(|d| 0..d.input_ids.len() as i32).collect(),
         max_seqlen: longest(documents),
@@ -203,6 +212,28 @@ pub fn native(documents: &[Document]) -> Native {
     }
     out.cu_seqlens = cu_seqlens;
     out
+}
+
+/// Rows of a tile of attention: what one program of the kernel works on.
+const TILE: usize = 128;
+
+/// Tiles of [`TILE`] rows over the documents (queries, keys). Under the causal mask a tile of queries
+/// meets all keys up to its end, and one of keys all queries from its start on; the longest work comes
+/// first, so that what runs last is short, and of equals the first document and row.
+fn tiles(documents: &[Document]) -> [Vec<[i32; 2]>; 2] {
+    let (mut queries, mut keys) = (Vec::new(), Vec::new());
+    for (number, document) in documents.iter().enumerate() {
+        let length = document.input_ids.len();
+        for row in (0..length).step_by(TILE) {
+            let tile = [number as i32, row as i32];
+            queries.push((Reverse(length.min(row + TILE)), tile));
+            keys.push((Reverse(length - row), tile));
+        }
+    }
+    [queries, keys].map(|mut tiles| {
+        tiles.sort_unstable();
+        tiles.into_iter().map(|(_, tile)| tile).collect()
+    })
 }
 
 #[cfg(test)]
@@ -243,6 +274,14 @@ mod tests {
         assert_eq!(rows.input_ids[5..], [0, 0, 0, 0, 0, 1, 9, 6, 0, 0]);
         assert_eq!(rows.labels[10..], [-100, -100, 6, -100, -100]);
         assert_eq!(rows.attention_mask, [1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 1, 1, 1, 0, 0]);
+    }
+
+    #[test]
+    fn tiles_come_longest_first_and_cover_every_row() {
+        let documents = [300, 128, 1].map(|length| Document::hole(0, length, 0));
+        let [queries, keys] = tiles(&documents);
+        assert_eq!(queries, [[0, 256], [0, 128], [0, 0], [1, 0], [2, 0]]);
+        assert_eq!(keys, [[0, 0], [0, 128], [1, 0], [0, 256], [2, 0]]);
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Which documents share a pack: the two policies, and the split that makes their number constant.
+//! Which documents share a pack: the two policies, the split that makes their number constant, and
+//! batches of documents of about one length.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -55,29 +56,65 @@ impl Groups {
     }
 }
 
+/// What packing has to know of documents, by record number.
+#[derive(Clone, Copy, Debug)]
+pub struct Documents<'a> {
+    /// tokens
+    pub lengths: &'a [u32],
+    /// pictures
+    pub images: &'a [u16],
+}
+
+impl Documents<'_> {
+    fn length(&self, record: u32) -> u32 {
+        self.lengths[record as usize]
+    }
+
+    fn has_image(&self, record: u32) -> bool {
+        self.images[record as usize] > 0
+    }
+}
+
 /// Packs in stream order: the oldest waiting document, then again and again the largest of the
-/// next [`LOOK_AHEAD`] that still fits (the older one of two equals).
+/// next [`LOOK_AHEAD`] that still fits (the older one of two equals). If the oldest one has no
+/// picture, the second is the largest with one: a pack without any is a step in which the vision
+/// tower has nothing to do, on this rank alone.
 ///
-/// `order`: record numbers; `lengths`: tokens by record number, each 1..=`room`.
+/// `order`: record numbers; their lengths are 1..=`room`.
 #[must_use]
-pub fn look_ahead(order: &[u32], lengths: &[u32], room: u32) -> Groups {
+pub fn look_ahead(order: &[u32], documents: Documents<'_>, room: u32) -> Groups {
     let mut out = Groups { samples: Vec::with_capacity(order.len()), borders: vec![0] };
     let mut waiting = order.iter().copied();
     let mut window: Vec<u32> = waiting.by_ref().take(LOOK_AHEAD).collect();
-    let mut sizes: Vec<u32> = window.iter().map(|&i| lengths[i as usize]).collect();
-    while !window.is_empty() {
+    let mut sizes: Vec<u32> = window.iter().map(|&i| documents.length(i)).collect();
+    while let Some(&oldest) = window.first() {
         let (mut place, mut left) = (Some(0), room);
-        while let Some(oldest_largest) = place {
-            out.samples.push(window.remove(oldest_largest));
-            left -= sizes.remove(oldest_largest);
+        let mut pictured = documents.has_image(oldest);
+        while let Some(chosen) = place {
+            out.samples.push(window.remove(chosen));
+            left -= sizes.remove(chosen);
+            if !pictured {
+                pictured = true;
+                place = largest_with_image(&window, documents, left);
+                if place.is_some() {
+                    continue;
+                }
+            }
             place = largest_that_fits(&sizes, left);
         }
         out.borders.push(out.samples.len());
         let fresh = waiting.by_ref().take(LOOK_AHEAD - window.len());
         window.extend(fresh);
-        sizes.extend(window[sizes.len()..].iter().map(|&i| lengths[i as usize]));
+        sizes.extend(window[sizes.len()..].iter().map(|&i| documents.length(i)));
     }
     out
+}
+
+fn largest_with_image(window: &[u32], documents: Documents<'_>, left: u32) -> Option<usize> {
+    let fits = |&(_, &i): &(usize, &u32)| documents.has_image(i) && documents.length(i) <= left;
+    // The first of equals: the key falls with the place.
+    let key = |&(place, &i): &(usize, &u32)| (documents.length(i), Reverse(place));
+    window.iter().enumerate().filter(fits).max_by_key(key).map(|(place, _)| place)
 }
 
 fn largest_that_fits(sizes: &[u32], left: u32) -> Option<usize> {
@@ -124,14 +161,14 @@ fn take_tightest(open: &mut BTreeMap<u32, Vec<usize>>, size: u32) -> Option<(u32
 /// Splits the longest groups (in tokens; of equals the first) in two until there are `want`, or
 /// until every group is a single document.
 ///
-/// A cut falls after the document that completes half the tokens, or before the last document.
-pub fn split_longest(groups: &mut Groups, lengths: &[u32], want: usize) {
+/// A cut leaves a picture on both sides where it can, and then as equal halves as it can.
+pub fn split_longest(groups: &mut Groups, documents: Documents<'_>, want: usize) {
     let missing = want.saturating_sub(groups.len());
     if missing == 0 {
         return;
     }
     let tokens = |range: &Range<usize>| -> u64 {
-        groups.samples[range.clone()].iter().map(|&i| u64::from(lengths[i as usize])).sum()
+        groups.samples[range.clone()].iter().map(|&i| u64::from(documents.length(i))).sum()
     };
     let entry = |range: Range<usize>| (tokens(&range), Reverse(range.start), range.end);
     let pairs = groups.borders.windows(2).map(|pair| pair[0]..pair[1]);
@@ -139,7 +176,7 @@ pub fn split_longest(groups: &mut Groups, lengths: &[u32], want: usize) {
     let mut cuts = Vec::with_capacity(missing);
     while cuts.len() < missing {
         let Some((total, Reverse(start), end)) = heap.pop() else { break };
-        let cut = half_way(&groups.samples[start..end], lengths, total) + start;
+        let cut = half_way(&groups.samples[start..end], documents, total) + start;
         cuts.push(cut);
         heap.extend([start..cut, cut..end].into_iter().filter(|half| half.len() > 1).map(entry));
     }
@@ -147,15 +184,48 @@ pub fn split_longest(groups: &mut Groups, lengths: &[u32], want: usize) {
     groups.borders.sort_unstable();
 }
 
-fn half_way(samples: &[u32], lengths: &[u32], total: u64) -> usize {
+/// Of cuts that are as good, the first.
+fn half_way(samples: &[u32], documents: Documents<'_>, total: u64) -> usize {
+    let pictured = |&i: &u32| documents.has_image(i);
+    let first = samples.iter().position(pictured).unwrap_or(samples.len());
+    let last = samples.iter().rposition(pictured).unwrap_or(0);
     let mut sum = 0;
-    for (place, &sample) in samples[..samples.len() - 1].iter().enumerate() {
-        sum += u64::from(lengths[sample as usize]);
-        if sum * 2 >= total {
-            return place + 1;
+    let cuts = (1..samples.len()).map(|cut| {
+        sum += u64::from(documents.length(samples[cut - 1]));
+        let both = first < cut && cut <= last;
+        (!both, (sum * 2).abs_diff(total), cut)
+    });
+    cuts.min().map_or(1, |(_, _, cut)| cut)
+}
+
+/// Documents that are sorted by length together, in batches of one step: enough of them to leave
+/// next to no padding.
+pub const WINDOW: usize = 50;
+
+/// Batches of `size` documents of about one length. Windows of the order are sorted by length and
+/// cut; `shuffle(count, number of the window)` orders the steps of `each` batches in a window, so
+/// that length says nothing about time. What does not fill a batch comes last, as it is.
+#[must_use]
+pub fn by_length(
+    mut order: Vec<u32>,
+    lengths: &[u32],
+    size: usize,
+    each: usize,
+    shuffle: impl Fn(usize, usize) -> Vec<usize>,
+) -> Groups {
+    let whole = order.len() - order.len() % size;
+    let step = size.saturating_mul(each);
+    for (number, window) in order[..whole].chunks_mut(step.saturating_mul(WINDOW)).enumerate() {
+        window.sort_by_key(|&record| lengths[record as usize]);
+        let sorted = window.to_vec();
+        let steps: Vec<_> = sorted.chunks_exact(step).collect();
+        // What is not a whole step stays at the end of its window.
+        let shuffled = shuffle(steps.len(), number).into_iter().flat_map(|place| steps[place]);
+        for (place, &record) in window.iter_mut().zip(shuffled) {
+            *place = record;
         }
     }
-    samples.len() - 1
+    Groups::of_size(order, size)
 }
 
 #[cfg(test)]
@@ -167,11 +237,23 @@ mod tests {
         (0..groups.len()).map(|g| groups.get(g).to_vec()).collect()
     }
 
+    /// All with a picture.
+    fn pictured(lengths: &[u32]) -> Documents<'_> {
+        Documents { lengths, images: &[1; 1000][..lengths.len()] }
+    }
+
     #[test]
     fn oldest_first_then_the_largest_that_fits() {
         let lengths = [4, 3, 9, 5, 6, 1];
-        let groups = look_ahead(&[0, 1, 2, 3, 4, 5], &lengths, 10);
+        let groups = look_ahead(&[0, 1, 2, 3, 4, 5], pictured(&lengths), 10);
         assert_eq!(packs(&groups), [vec![0, 4], vec![1, 3, 5], vec![2]]);
+    }
+
+    #[test]
+    fn behind_a_text_comes_the_largest_with_a_picture() {
+        let documents = Documents { lengths: &[4, 3, 3, 5, 6, 1], images: &[0, 1, 2, 0, 0, 0] };
+        let groups = look_ahead(&[0, 1, 2, 3, 4, 5], documents, 10);
+        assert_eq!(packs(&groups), [vec![0, 1, 2], vec![3, 5], vec![4]]);
     }
 
     #[test]
@@ -182,11 +264,31 @@ mod tests {
 
     #[test]
     fn a_split_halves_the_longest() {
+        let lengths = [9, 5, 1, 6];
         let mut groups = Groups { samples: vec![0, 1, 2, 3], borders: vec![0, 1, 4] };
-        split_longest(&mut groups, &[9, 5, 1, 6], 3);
+        split_longest(&mut groups, pictured(&lengths), 3);
         assert_eq!(packs(&groups), [vec![0], vec![1, 2], vec![3]]);
-        split_longest(&mut groups, &[9, 5, 1, 6], 9);
+        split_longest(&mut groups, pictured(&lengths), 9);
         assert_eq!(groups.borders, [0, 1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn a_split_leaves_a_picture_on_both_sides() {
+        let documents = Documents { lengths: &[1, 5, 5, 1], images: &[1, 1, 0, 0] };
+        let mut groups = Groups { samples: vec![0, 1, 2, 3], borders: vec![0, 4] };
+        split_longest(&mut groups, documents, 2);
+        assert_eq!(packs(&groups), [vec![0], vec![1, 2, 3]]);
+    }
+
+    #[test]
+    fn batches_of_one_length_come_in_shuffled_steps() {
+        let lengths: Vec<u32> = (0..11).map(|i| 20 - i).collect();
+        let groups = by_length((0..11).collect(), &lengths, 2, 2, |count, window| {
+            assert_eq!((count, window), (2, 0));
+            vec![1, 0]
+        });
+        let expected = [vec![5, 4], vec![3, 2], vec![9, 8], vec![7, 6], vec![1, 0], vec![10]];
+        assert_eq!(packs(&groups), expected);
     }
 
     proptest! {
@@ -195,9 +297,11 @@ mod tests {
             lengths in prop::collection::vec(1u32..=50, 1..700), want in 1usize..900,
         ) {
             let order: Vec<u32> = (0..lengths.len() as u32).rev().collect();
-            for mut groups in [look_ahead(&order, &lengths, 50), best_fit(&order, &lengths, 50)] {
+            let images: Vec<u16> = lengths.iter().map(|length| (length % 3) as u16).collect();
+            let documents = Documents { lengths: &lengths, images: &images };
+            for mut groups in [look_ahead(&order, documents, 50), best_fit(&order, &lengths, 50)] {
                 let packed = groups.len();
-                split_longest(&mut groups, &lengths, want);
+                split_longest(&mut groups, documents, want);
                 prop_assert_eq!(groups.len(), packed.max(want.min(lengths.len())));
                 let mut all = groups.samples.clone();
                 all.sort_unstable();

@@ -142,5 +142,8 @@ fn native(dict: &Bound<'_, PyDict>, documents: &[Document]) -> PyResult<()> {
     if !row.image_row_starts.is_empty() {
         put(dict, "image_row_starts", row.image_row_starts)?;
     }
+    let (queries, keys) = (row.q_tiles.len(), row.kv_tiles.len());
+    put_rows(dict, "q_tiles", row.q_tiles.into_flattened(), queries)?;
+    put_rows(dict, "kv_tiles", row.kv_tiles.into_flattened(), keys)?;
     put(dict, "records", row.records)
 }

@@ -33,8 +33,13 @@ type Spent = (u64, u64, f64, f64);
 /// A batch, the bad records in it, and what it took.
 pub type Made<'py> = (Bound<'py, PyDict>, Vec<BadRow>, Spent);
 
-/// (tokens by record, pictures, bad records, records by what was put right in them)
-type Survey<'py> = (Bound<'py, PyArray1<i32>>, usize, Vec<BadRow>, BTreeMap<&'static str, usize>);
+/// (tokens and pictures by record, bad records, records by what was put right in them)
+type Survey<'py> = (
+    Bound<'py, PyArray1<i32>>,
+    Bound<'py, PyArray1<u16>>,
+    Vec<BadRow>,
+    BTreeMap<&'static str, usize>,
+);
 
 /// (sample or why there is none, rounds that did not fit, (path, tokens) of the pictures, codes of
 /// what was put right)
@@ -107,7 +112,7 @@ impl Dataset {
         let survey = py.detach(|| self.core.survey(threads));
         let bad = rows(survey.bad, skip)?;
         let lengths: Vec<i32> = survey.lengths.into_iter().map(|length| length as i32).collect();
-        Ok((lengths.into_pyarray(py), survey.images, bad, survey.repairs))
+        Ok((lengths.into_pyarray(py), survey.images.into_pyarray(py), bad, survey.repairs))
     }
 
     /// One batch, the bad records in it, and what it took; without `skip` the first one is an error.
@@ -127,6 +132,22 @@ impl Dataset {
         let make = move || core.batch(&order, layout.output(), threads);
         let batch = interruptible(py, make)?.map_err(to_python)?;
         made(py, batch, &self.core, layout, skip)
+    }
+
+    /// File of a record, its number there, its id, and the paths of the pictures that it names.
+    fn describe(
+        &self,
+        py: Python<'_>,
+        index: usize,
+    ) -> PyResult<(String, usize, String, Vec<String>)> {
+        let found = py.detach(|| self.core.describe(index)).map_err(to_python)?;
+        Ok((found.file, found.number, found.id, found.images))
+    }
+
+    /// Hits and misses of the pixel cache in this process; zeros without one.
+    fn cache_counts(&self) -> (u64, u64) {
+        let stats = self.core.cache.as_ref().map(PixelCache::stats).unwrap_or_default();
+        (stats.hits, stats.misses)
     }
 
     /// A record as it is written, good or bad.

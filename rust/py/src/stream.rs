@@ -12,7 +12,8 @@ use crate::errors::to_python;
 use crate::wait::interruptible;
 
 /// Positional and keyword arguments.
-type NewArguments<'py> = ((Bound<'py, PyArray1<i32>>,), Bound<'py, PyDict>);
+type NewArguments<'py> =
+    ((Bound<'py, PyArray1<i32>>, Bound<'py, PyArray1<u16>>), Bound<'py, PyDict>);
 
 /// All epochs of one data set: a pure function of its arguments.
 #[pyclass(frozen, module = "llava_fast._rust")]
@@ -23,15 +24,18 @@ pub struct Stream {
 #[pymethods]
 impl Stream {
     #[new]
-    #[pyo3(signature = (lengths, *, pack_tokens, batch_size, shuffle, drop_last, seed, fingerprint))]
+    #[pyo3(signature = (lengths, images, *, pack_tokens, batch_size, shuffle, drop_last, group_by_length, batches_per_step, seed, fingerprint))]
     #[allow(clippy::too_many_arguments, reason = "keyword arguments in Python")]
     fn new(
         py: Python<'_>,
         lengths: PyReadonlyArray1<'_, i32>,
+        images: PyReadonlyArray1<'_, u16>,
         pack_tokens: Option<u32>,
         batch_size: Option<usize>,
         shuffle: bool,
         drop_last: bool,
+        group_by_length: bool,
+        batches_per_step: usize,
         seed: u64,
         fingerprint: u64,
     ) -> PyResult<Self> {
@@ -44,15 +48,34 @@ impl Stream {
             }
         };
         let lengths = lengths.as_array().iter().map(|&length| length as u32).collect();
-        let settings = Settings { shape, shuffle, drop_last, seed, fingerprint };
-        let core = interruptible(py, move || CoreStream::new(lengths, settings))?.map_err(to_python)?;
+        let images = images.as_array().to_vec();
+        let settings = Settings {
+            shape,
+            shuffle,
+            drop_last,
+            group_by_length,
+            batches_per_step,
+            seed,
+            fingerprint,
+        };
+        let core = interruptible(py, move || CoreStream::new(lengths, images, settings))?
+            .map_err(to_python)?;
         Ok(Self { core: Arc::new(core) })
     }
 
     /// For pickle and copy: the arguments of a new one.
     fn __getnewargs_ex__<'py>(&self, py: Python<'py>) -> PyResult<NewArguments<'py>> {
         let lengths: Vec<i32> = self.core.lengths.iter().map(|&length| length as i32).collect();
-        let Settings { shape, shuffle, drop_last, seed, fingerprint } = self.core.settings;
+        let images = self.core.images.clone().into_pyarray(py);
+        let Settings {
+            shape,
+            shuffle,
+            drop_last,
+            group_by_length,
+            batches_per_step,
+            seed,
+            fingerprint,
+        } = self.core.settings;
         let (pack_tokens, batch_size) = match shape {
             Shape::Pack { tokens } => (Some(tokens), None),
             Shape::Batch { size } => (None, Some(size)),
@@ -62,9 +85,11 @@ impl Stream {
         named.set_item("batch_size", batch_size)?;
         named.set_item("shuffle", shuffle)?;
         named.set_item("drop_last", drop_last)?;
+        named.set_item("group_by_length", group_by_length)?;
+        named.set_item("batches_per_step", batches_per_step)?;
         named.set_item("seed", seed)?;
         named.set_item("fingerprint", fingerprint)?;
-        Ok(((lengths.into_pyarray(py),), named))
+        Ok(((lengths.into_pyarray(py), images), named))
     }
 
     /// Batches per rank and epoch.

@@ -17,7 +17,31 @@ pub struct View {
     pub repairs: Vec<Repair>,
 }
 
+/// Where a record comes from and what it names.
+pub struct Described {
+    /// name of its file
+    pub file: String,
+    /// its number there
+    pub number: usize,
+    /// its own id, as far as it can be read
+    pub id: String,
+    /// paths of its pictures; none if it cannot be read
+    pub images: Vec<String>,
+}
+
 impl Dataset {
+    /// Record `index`, good or bad. No picture is opened.
+    ///
+    /// # Errors
+    /// An index that is not below the number of records.
+    pub fn describe(&self, index: usize) -> Result<Described> {
+        self.check_index(index)?;
+        let (file, number) = self.records.origin(index);
+        let images = self.records.get(index, self.reading).map(|record| record.images);
+        let (file, id) = (file.to_owned(), self.records.id(index));
+        Ok(Described { file, number, id, images: images.unwrap_or_default() })
+    }
+
     /// Record `index`, encoded as every batch has it.
     ///
     /// # Errors

@@ -127,6 +127,16 @@ impl Records {
         (&part.name, number)
     }
 
+    /// The id of record `index` as far as it can be read, else its number.
+    ///
+    /// # Panics
+    /// If `index` is not below [`Records::len`].
+    #[must_use]
+    pub fn id(&self, index: usize) -> String {
+        let (part, number) = self.find(index);
+        part.id(number)
+    }
+
     /// Reads, parses and checks record `index`.
     ///
     /// # Errors
