@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from llava_fast.index_check import command
-from llava_fast.index_check.progress import Progress, said
+from llava_fast.progress import Progress, said
 from tests.test_index_check import GOOD, TOKENIZER
 
 

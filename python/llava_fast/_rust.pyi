@@ -12,6 +12,7 @@ from llava_fast.mixture import Part
 
 __all__ = [
     "Check",
+    "Counts",
     "Dataset",
     "Epoch",
     "ImagePipeline",
@@ -36,7 +37,7 @@ __version__: str
 
 _Int64 = NDArray[np.int64]
 _Segments = list[tuple[str, str, bool, int, int]]
-_Survey = tuple[NDArray[np.int32], NDArray[np.uint16], list[_BadRow], dict[str, int]]
+_Counted = tuple[NDArray[np.int32], NDArray[np.uint16], list[_BadRow], dict[str, int]]
 _Encoded = tuple[_Int64, _Int64, _Int64, _Segments]
 _File = bytes | str | PathLike[str]
 _Picture = _File | tuple[int, int, bytes]
@@ -51,6 +52,23 @@ class Check:
     def __new__(cls, dataset: Dataset, look: str) -> Check: ...
     def advance(self, start: int, stop: int, threads: int) -> list[_Fault]: ...
     def report(self) -> str: ...
+
+@final
+class Counts:
+    """Counts a data set slice by slice, so that Python stays in between."""
+
+    @property
+    def total(self) -> int: ...
+    @property
+    def done(self) -> int: ...
+    @property
+    def found(self) -> int: ...
+    @property
+    def over(self) -> bool: ...
+    def __new__(cls, dataset: Dataset, *, fresh: bool = False) -> Counts: ...
+    def advance(self, threads: int) -> int: ...
+    def result(self, skip: bool) -> _Counted: ...
+    def kept(self) -> list[tuple[str | None, str]]: ...
 
 @final
 class Dataset:
@@ -72,7 +90,6 @@ class Dataset:
         cache: _Cache | None,
     ) -> Dataset: ...
     def __len__(self) -> int: ...
-    def survey(self, skip: bool, threads: int) -> _Survey: ...
     def batch(
         self,
         records: Sequence[int],

@@ -18,6 +18,7 @@ from llava_fast.config import ImageConfig
 from llava_fast.errors import DataError
 from llava_fast.mixture import Data, mixture
 from llava_fast.stream import Plan
+from llava_fast.survey import Survey, survey
 from llava_fast.template import Template, template_text
 from llava_fast.tokenizer import Tokenizer
 
@@ -55,12 +56,12 @@ class LlavaDataset(Dataset[Batch]):
         tags in one turn become one where there are more tags than pictures; both are counted.
     keep_leading_answer: keep and learn an answer before the first question, which LLaVA drops.
     cache, cache_bytes: folder for prepared pictures and its size, as in `ImageProcessor`.
-    index_dir: folder for what is kept about the files of records, so that opening them again takes
-        no time. None: `.llava_fast` beside each, or the user's cache folder where that cannot be
-        written.
+    progress: whether to say on stderr how far the counting of tokens is; None: once it takes longer
+        than two seconds, and in the first of several ranks.
 
-    Every record is encoded once here to learn its length. No picture is opened, except with the
-    mode "anyres", where the number of tokens depends on the size in the header of each.
+    Every record is encoded once to learn its length, which is kept beside the data for the next
+    time. No picture is opened, except with the mode "anyres", where the number of tokens depends on
+    the size in the header of each.
     Raises DataError naming record number, id, file and cause.
     """
 
@@ -79,7 +80,7 @@ class LlavaDataset(Dataset[Batch]):
         follow_links: bool = False,
         cache: str | PathLike[str] | None = None,
         cache_bytes: int = 64 * GIBIBYTE,
-        index_dir: str | PathLike[str] | None = None,
+        progress: bool | None = None,
     ) -> None:
         if on_bad_sample not in ON_BAD_SAMPLE:
             raise ValueError(f"on_bad_sample: got `{on_bad_sample}`, expected `raise` or `skip`")
@@ -95,7 +96,8 @@ class LlavaDataset(Dataset[Batch]):
         self.on_bad_sample = on_bad_sample
         self._reading = reading(compat, keep_leading_answer)
         self._open()
-        self._found = {bad.record: bad for bad in self._survey[2]}
+        self._progress = progress
+        self._found = {row[0]: BadSample(*row) for row in self._survey.bad}
 
     def _open(self) -> None:
         self._core = _rust.Dataset(
@@ -112,10 +114,8 @@ class LlavaDataset(Dataset[Batch]):
         self.last_step: tuple[int, int] | None = None
 
     @cached_property
-    def _survey(self) -> tuple[np.ndarray, np.ndarray, list[BadSample], dict[str, int]]:
-        lengths, images, bad, repairs = self._core.survey(self._skips, _default_threads())
-        lengths.flags.writeable = images.flags.writeable = False
-        return lengths, images, [BadSample(*row) for row in bad], repairs
+    def _survey(self) -> Survey:
+        return survey(self._core, _default_threads(), skip=self._skips, progress=self._progress)
 
     def __getstate__(self) -> dict[str, Any]:
         state = {**self.__dict__, "_fingerprint": self.fingerprint}
@@ -137,7 +137,12 @@ class LlavaDataset(Dataset[Batch]):
     @property
     def lengths(self) -> np.ndarray:
         """(records,) int32, tokens of each record; 0 = not usable."""
-        return self._survey[0]
+        return self._survey.lengths
+
+    @property
+    def image_counts(self) -> np.ndarray:
+        """(records,) uint16, pictures of each record that are kept; 65535 also stands for more."""
+        return self._survey.image_counts
 
     @property
     def name(self) -> str:
@@ -150,16 +155,11 @@ class LlavaDataset(Dataset[Batch]):
         return int(self.image_counts.sum(dtype=np.int64))
 
     @property
-    def image_counts(self) -> np.ndarray:
-        """(records,) uint16, pictures of each record."""
-        return self._survey[1]
-
-    @property
     def repairs(self) -> dict[str, int]:
         """In how many usable records something was put right, by code: `misspelled_key`,
         `dropped_leading_answer`, `dropped_open_question`, `collapsed_tags`, `unused_image`,
         `shortened` (rounds that did not fit are cut off)."""
-        return dict(self._survey[3])
+        return dict(self._survey.repairs)
 
     @property
     def mean_length(self) -> float:

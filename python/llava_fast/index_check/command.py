@@ -14,10 +14,10 @@ from llava_fast import _rust
 from llava_fast.checks import LARGEST_COUNT, integer, reading
 from llava_fast.config import ImageConfig
 from llava_fast.files import new_file
-from llava_fast.index_check.progress import Progress
 from llava_fast.index_check.report import Report
 from llava_fast.mixture import mixture
 from llava_fast.printable import one_line
+from llava_fast.progress import Progress
 from llava_fast.template import stop_note
 from llava_fast.text import Tokenizer, template_text
 

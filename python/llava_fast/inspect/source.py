@@ -14,11 +14,12 @@ from llava_fast.braces import Places
 from llava_fast.config import ImageConfig
 from llava_fast.errors import DataError
 from llava_fast.index_check.command import slices
-from llava_fast.index_check.progress import Progress
 from llava_fast.index_check.report import Report
 from llava_fast.inspect.pictures import described, header, reduced, restored
 from llava_fast.inspect.views import Document, Fault, Pack, Picture, Record
 from llava_fast.mixture import Data, mixture
+from llava_fast.progress import Progress
+from llava_fast.survey import survey
 from llava_fast.template import Template, template_text
 from llava_fast.text import Segment
 from llava_fast.tokenizer import Tokenizer
@@ -163,7 +164,7 @@ class Source:
     def packs(self, tokens: int, count: int) -> tuple[list[Pack], int]:
         """The first packs of the first epoch of `DataLoader(pack_tokens=tokens)`, and how many
         packs that epoch has."""
-        lengths, images, *_ = self._core.survey(True, _rust.available_threads())
+        lengths = survey(self._core, _rust.available_threads()).lengths
         if not lengths.any():
             raise DataError(f"`{self.name}`: none of the {len(self)} records is usable")
         stream = _rust.Stream(

@@ -4,6 +4,7 @@ pub mod cache;
 pub mod check;
 pub mod conversation;
 pub mod counter;
+pub mod counts;
 pub mod error;
 pub mod fingerprint;
 pub mod image;

@@ -5,7 +5,6 @@ mod counters;
 mod pictures;
 mod view;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,6 +38,8 @@ pub struct Dataset {
     pub image: ImageConfig,
     /// where the pictures are, by file of the records
     pub images: Vec<Arc<Images>>,
+    /// what tells those places from others, see [`crate::counts::place`]
+    pub places: Vec<u64>,
     /// where prepared pictures are kept
     pub cache: Option<PixelCache>,
     /// longest document in tokens
@@ -48,22 +49,6 @@ pub struct Dataset {
     /// how long reading a picture file may take
     pub read_timeout: Duration,
 }
-
-/// What is known of all records without decoding a picture.
-#[derive(Debug, Default)]
-pub struct Survey {
-    /// tokens by record, 0 = not usable
-    pub lengths: Vec<u32>,
-    /// pictures by record
-    pub images: Vec<u16>,
-    /// in how many usable records what was put right, by code; [`SHORTENED`] among them
-    pub repairs: BTreeMap<&'static str, usize>,
-    /// the others, in order
-    pub bad: Vec<Bad>,
-}
-
-/// Code of a record whose last rounds did not fit, beside those of [`Repair`].
-pub const SHORTENED: &str = "shortened";
 
 /// A record as it enters a batch.
 pub struct Encoded {
@@ -132,35 +117,16 @@ impl Dataset {
     /// If `index` is not below the number of records.
     #[must_use]
     pub fn images_of(&self, index: usize) -> &Images {
-        self.records.pictures(index).unwrap_or(&self.images[self.records.part(index)])
+        self.images_in(self.records.part(index))
     }
 
-    /// Encodes every record to learn its length.
+    /// Where the pictures of the records of the file `part` are.
+    ///
+    /// # Panics
+    /// If `part` is not below the number of files.
     #[must_use]
-    pub fn survey(&self, threads: usize) -> Survey {
-        let measured = parallel::map((0..self.records.len()).collect(), threads, |index| {
-            let Encoded { sample, repairs, .. } = self.encode(index)?;
-            Ok((
-                sample.input_ids.len() as u32,
-                sample.image_starts.len(),
-                repairs,
-                sample.cut_rounds,
-            ))
-        });
-        let mut survey = Survey::default();
-        for (index, result) in measured.into_iter().enumerate() {
-            let (length, images, repairs, cut) = result.unwrap_or_else(|error| {
-                survey.bad.push((index, error));
-                (0, 0, Vec::new(), 0)
-            });
-            survey.lengths.push(length);
-            survey.images.push(u16::try_from(images).unwrap_or(u16::MAX));
-            let cut = (cut > 0).then_some(SHORTENED);
-            for code in repairs.into_iter().map(Repair::code).chain(cut) {
-                *survey.repairs.entry(code).or_default() += 1;
-            }
-        }
-        survey
+    pub fn images_in(&self, part: usize) -> &Images {
+        self.records.file(part).pictures().unwrap_or(&self.images[part])
     }
 
     /// The ids and labels of a record and its pictures.

@@ -1,7 +1,7 @@
 //! Data sets and their batches.
 
+use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,8 +12,7 @@ use llava_fast_core::loader::{Bad, Batch, Counters, Dataset as Core, Order};
 use llava_fast_core::pack::Layout;
 use llava_fast_core::record::Repair;
 use llava_fast_core::source::Images;
-use llava_fast_core::{Error, parallel};
-use numpy::{IntoPyArray, PyArray1};
+use llava_fast_core::{Error, counts, parallel};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
@@ -27,20 +26,6 @@ use crate::wait::interruptible;
 /// (record, reason code, message)
 type BadRow = (usize, &'static str, String);
 
-/// (pictures, bytes, seconds of reading, seconds of work)
-type Spent = (u64, u64, f64, f64);
-
-/// A batch, the bad records in it, and what it took.
-pub type Made<'py> = (Bound<'py, PyDict>, Vec<BadRow>, Spent);
-
-/// (tokens and pictures by record, bad records, records by what was put right in them)
-type Survey<'py> = (
-    Bound<'py, PyArray1<i32>>,
-    Bound<'py, PyArray1<u16>>,
-    Vec<BadRow>,
-    BTreeMap<&'static str, usize>,
-);
-
 /// (sample or why there is none, rounds that did not fit, (path, tokens) of the pictures, codes of
 /// what was put right)
 type View<'py> =
@@ -50,7 +35,7 @@ type View<'py> =
 #[pyclass(frozen)]
 pub struct Dataset {
     /// shared with what runs on other threads
-    pub(crate) core: Arc<Core>,
+    pub core: Arc<Core>,
 }
 
 #[pymethods]
@@ -78,6 +63,7 @@ impl Dataset {
         let build = move || {
             let format = Format::new(named(&template)?, &tokenizer)?;
             let image = image.config()?;
+            let places = images.iter().map(|path| counts::place(path.as_slice())).collect();
             let images = open_images(images, records.parts(), follow_links)?;
             let cache =
                 cache.map(|(folder, bytes)| PixelCache::open(&folder, bytes)).transpose()?;
@@ -88,13 +74,13 @@ impl Dataset {
                 format,
                 image,
                 images,
+                places,
                 cache,
                 max_length,
                 reading,
-                read_timeout,
             })
         };
-        Ok(Self { core: Arc::new(interruptible(py, build)?.map_err(to_python)?) })
+        Ok(Self { core: Arc::new(py.detach(build).map_err(to_python)?) })
     }
 
     fn __len__(&self) -> usize {
@@ -107,17 +93,7 @@ impl Dataset {
         self.core.fingerprint()
     }
 
-    /// Lengths of all records; without `skip` the first bad record is an error.
-    fn survey<'py>(&self, py: Python<'py>, skip: bool, threads: usize) -> PyResult<Survey<'py>> {
-        let survey = py.detach(|| self.core.survey(threads));
-        let bad = rows(survey.bad, skip)?;
-        let lengths: Vec<i32> = survey.lengths.into_iter().map(|length| length as i32).collect();
-        Ok((lengths.into_pyarray(py), survey.images.into_pyarray(py), bad, survey.repairs))
-    }
-
-    /// One batch, the bad records in it, and what it took; without `skip` the first one is an error.
-    /// `lengths`: tokens of each record as planned; empty = whatever they turn out to be.
-    #[pyo3(signature = (records, layout, skip, threads, lengths=Vec::new()))]
+    /// One batch and the bad records in it; without `skip` the first one is an error.
     fn batch<'py>(
         &self,
         py: Python<'py>,

@@ -10,10 +10,14 @@ pyo3::import_exception!(llava_fast.errors, ImageError);
 /// `Err(core error)` to the Python exception of its class; the message names file, record and cause.
 #[allow(clippy::needless_pass_by_value, reason = "the shape that `map_err` wants")]
 pub fn to_python(error: Error) -> PyErr {
-    let (message, code) = (error.to_string(), error.code());
-    match error.class() {
-        Class::Image => ImageError::new_err((message, code)),
-        Class::Data => DataError::new_err((message, code)),
+    new_error(error.class(), error.to_string())
+}
+
+/// The exception of a class.
+pub fn new_error(class: Class, message: String) -> PyErr {
+    match class {
+        Class::Image => ImageError::new_err(message),
+        Class::Data => DataError::new_err(message),
         Class::Argument => PyValueError::new_err(message),
     }
 }

@@ -4,6 +4,7 @@
 
 mod arrays;
 mod check;
+mod counts;
 mod dataset;
 mod doctor;
 mod errors;
@@ -24,6 +25,8 @@ mod _rust {
 
     #[pymodule_export]
     use super::check::Check;
+    #[pymodule_export]
+    use super::counts::Counts;
     #[pymodule_export]
     use super::dataset::{Dataset, available_threads};
     #[pymodule_export]

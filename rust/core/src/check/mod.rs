@@ -5,7 +5,6 @@
 
 mod ids;
 mod label;
-mod measure;
 mod pictures;
 mod tally;
 
@@ -13,10 +12,10 @@ use std::ops::Range;
 
 use ids::Origin;
 use label::Label;
-use measure::Measure;
 use pictures::{Found, Pictures};
 use tally::Tally;
 
+use crate::counts::Measure;
 use crate::error::{Error, Result};
 use crate::image::Mode;
 use crate::loader::Dataset;

@@ -21,9 +21,6 @@ pub enum Look {
     Pixels,
 }
 
-/// Bytes that hold the header of nearly every picture file.
-const START: usize = 16 << 10;
-
 impl Look {
     /// By the name that Python uses.
     ///
@@ -40,15 +37,10 @@ impl Look {
     /// Width and height of a picture that is as good as this look can tell.
     fn at(self, path: &str, images: &Images, options: &DecodeOptions) -> Result<Size> {
         if self != Self::Pixels {
-            let start = images.start(path, START, &options.limits)?;
-            if let Ok(size) = probe(&start, options) {
-                return Ok(size);
-            }
+            return images.size(path, options);
         }
         let file = images.read(path, &options.limits)?;
-        if self == Self::Pixels {
-            open(&file, options)?;
-        }
+        open(&file, options)?;
         probe(&file, options)
     }
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Serialize, Serializer};
 
 use super::ids::{Ids, Origin};
-use super::measure::Measure;
 use super::pictures::Pictures;
+use crate::counts::Measure;
 use crate::record::Repair;
 
 /// A bad record.

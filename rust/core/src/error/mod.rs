@@ -115,7 +115,7 @@ impl Error {
     /// Adds record number, id and JSON file.
     #[must_use]
     pub fn in_record(self, index: usize, id: &str, file: &str) -> Self {
-        self.at(format!("record {index} (id `{id}`) in `{file}`"))
+        self.at(record_place(index, id, file))
     }
 
     fn at(self, place: String) -> Self {
@@ -144,6 +144,12 @@ impl Error {
             Self::At { source, .. } => source.code(),
         }
     }
+}
+
+/// A record in messages.
+#[must_use]
+pub fn record_place(index: usize, id: &str, file: &str) -> String {
+    format!("record {index} (id `{id}`) in `{file}`")
 }
 
 impl ImageFault {

@@ -22,6 +22,16 @@ pub enum Repair {
 }
 
 impl Repair {
+    /// All of them, in order.
+    pub const ALL: [Self; 6] = [
+        Self::MisspelledKey,
+        Self::StrippedEndMark,
+        Self::DroppedLeadingAnswer,
+        Self::DroppedOpenQuestion,
+        Self::CollapsedTags,
+        Self::UnusedImage,
+    ];
+
     /// A short stable word.
     #[must_use]
     pub fn code(self) -> &'static str {

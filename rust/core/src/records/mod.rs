@@ -19,13 +19,13 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 pub use choice::{Amount, Choice, Rule};
+pub use part::Part;
 
 use crate::counter::fold;
 use crate::error::{Error, Result};
 use crate::index::Place;
 use crate::record::{Reading, Record};
-use crate::source::Images;
-use part::{Part, too_many};
+use part::too_many;
 
 /// Where records come from.
 #[derive(Clone, Debug)]
@@ -106,6 +106,12 @@ impl Records {
         self.parts.len()
     }
 
+    /// The file number `part`, below [`Records::parts`].
+    #[must_use]
+    pub fn file(&self, part: usize) -> &Part {
+        &self.parts[part]
+    }
+
     /// The number of the file that record `index` comes from.
     ///
     /// # Panics
@@ -160,15 +166,6 @@ impl Records {
     pub fn json(&self, index: usize) -> Result<Cow<'_, str>> {
         let (part, number) = self.find(index);
         part.text(number).map_err(|error| self.place(index, error))
-    }
-
-    /// The pictures that lie in the file of record `index`, if that is where they are.
-    ///
-    /// # Panics
-    /// If `index` is not below [`Records::len`].
-    #[must_use]
-    pub fn pictures(&self, index: usize) -> Option<&Images> {
-        self.parts[self.part(index)].pictures.as_ref()
     }
 
     /// Adds record number, id and file to an error that came up later, such as a bad picture. The

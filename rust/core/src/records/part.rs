@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::io::{self, ErrorKind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::de::IgnoredAny;
 
@@ -18,14 +18,16 @@ use crate::source::{Images, open_regular};
 
 /// The records of a file, or of a text, and which of them are taken.
 #[derive(Debug)]
-pub(super) struct Part {
+pub struct Part {
     pub(super) name: String,
+    /// None = a text in memory
+    path: Option<PathBuf>,
     source: Source,
     index: Index,
     /// numbers in the file; None = all, once
     chosen: Option<Vec<u32>>,
     /// that lie in the same file
-    pub(super) pictures: Option<Images>,
+    pictures: Option<Images>,
 }
 
 impl Part {
@@ -38,12 +40,12 @@ impl Part {
         if source.read(0, parquet::MAGIC.len()).is_ok_and(|start| *start == *parquet::MAGIC) {
             let Table { records, pictures } = Table::open(path)?;
             return Ok(Self {
+                path: Some(path.to_owned()),
                 pictures: Some(pictures.into()),
                 ..Self::from_text(&name, records)?
             });
         }
-        let index = Index::of(&source, path, &file, place).map_err(|stop| stop.in_file(&name))?;
-        Self::new(name, source, index)
+        Ok(Self { path: Some(path.to_owned()), ..Self::new(name, source)? })
     }
 
     pub(super) fn from_text(name: &str, text: String) -> Result<Self> {
@@ -52,9 +54,12 @@ impl Part {
         Self::new(name.to_owned(), source, index)
     }
 
-    fn new(name: String, source: Source, index: Index) -> Result<Self> {
-        let part = Self { name, source, index, chosen: None, pictures: None };
-        if part.index.by_line {
+    fn new(name: String, source: Source) -> Result<Self> {
+        let (found, fingerprint) = scan(&source).map_err(|stop| stop.in_file(&name))?;
+        let Found { spans, by_line } = found;
+        let (path, chosen, pictures) = (None, None, None);
+        let part = Self { name, path, source, spans, fingerprint, chosen, pictures };
+        if by_line {
             part.check_lines()?;
         }
         Ok(part)
@@ -84,6 +89,42 @@ impl Part {
         self.chosen = chosen;
     }
 
+    /// Its name in messages.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where it lies; None for a text in memory.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// Records in the file, taken or not.
+    #[must_use]
+    pub fn records(&self) -> usize {
+        self.spans.len()
+    }
+
+    /// Numbers of the records that are taken, in their order; None = all, once.
+    #[must_use]
+    pub fn chosen(&self) -> Option<&[u32]> {
+        self.chosen.as_deref()
+    }
+
+    /// Of the file's bytes.
+    #[must_use]
+    pub fn content(&self) -> u64 {
+        self.fingerprint
+    }
+
+    /// The pictures that lie in the same file.
+    #[must_use]
+    pub fn pictures(&self) -> Option<&Images> {
+        self.pictures.as_ref()
+    }
+
     /// Records that are taken.
     pub(super) fn len(&self) -> usize {
         self.chosen.as_ref().map_or(self.index.len(), Vec::len)
@@ -107,7 +148,13 @@ impl Part {
     }
 
     /// Record `number` of the file, checked.
-    pub(super) fn get(&self, number: usize, reading: Reading) -> Result<Record> {
+    ///
+    /// # Errors
+    /// The [`RecordFault`], or why the file cannot be read any more; without the record's place.
+    ///
+    /// # Panics
+    /// If `number` is not below [`Part::records`].
+    pub fn get(&self, number: usize, reading: Reading) -> Result<Record> {
         let text = self.text(number)?;
         Record::read(&text, number, reading).map_err(|error| self.with_line(number, error))
     }
@@ -132,8 +179,12 @@ impl Part {
         })
     }
 
-    /// The id of record `number` as far as it can be read.
-    pub(super) fn id(&self, number: usize) -> String {
+    /// The id of record `number` as far as it can be read, else the number.
+    ///
+    /// # Panics
+    /// If `number` is not below [`Part::records`].
+    #[must_use]
+    pub fn id(&self, number: usize) -> String {
         #[derive(serde::Deserialize)]
         struct Id {
             id: serde_json::Value,

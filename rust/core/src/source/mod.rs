@@ -10,8 +10,8 @@ mod folder;
 mod handle;
 mod index;
 mod names;
-mod several;
-pub(crate) mod tar;
+mod size;
+mod tar;
 #[cfg(test)]
 mod tests;
 mod zip;
