@@ -5,6 +5,7 @@ import torch
 
 from llava_fast import DataLoader
 from tests import tiny_data
+from tests.frameworks import tiny_llava
 from tests.tiny_data import PACK
 
 
@@ -17,21 +18,7 @@ def dataset(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def model(dataset):
-    from transformers import (
-        CLIPVisionConfig,
-        LlamaConfig,
-        LlavaConfig,
-        LlavaForConditionalGeneration,
-    )
-
-    torch.manual_seed(0)
-    sizes = {"hidden_size": 32, "intermediate_size": 48, "num_attention_heads": 4}
-    vision = CLIPVisionConfig(**sizes, num_hidden_layers=2, image_size=28, patch_size=14)
-    text = LlamaConfig(**sizes, num_hidden_layers=2, vocab_size=dataset.tokenizer.vocab_size)
-    config = LlavaConfig(
-        vision_config=vision, text_config=text, image_token_index=dataset.tokenizer.image_id
-    )
-    return LlavaForConditionalGeneration(config).double().eval()
+    return tiny_llava(dataset.tokenizer).double().eval()
 
 
 def doubled(batch):
