@@ -119,3 +119,21 @@ def lightning(folder):
     loader = DataLoader(dataset, pack_tokens=PACK, rank=loop.global_rank, world_size=2)
     loop.fit(learner, loader)
     return learner.seen
+
+
+def lengths_of_passes(options):
+    """Batches of two passes for each of `options`, a setting per rank each, or why there are none."""
+    import torch.distributed as dist
+
+    dist.init_process_group("gloo")
+    rank, world = dist.get_rank(), dist.get_world_size()
+    results = []
+    for cases in options:
+        own = {"pack_tokens": PACK, "rank": rank, "world_size": world} | cases[rank]
+        loader = DataLoader(tiny_data.dataset(Path(own.pop("folder"))), **own)
+        try:
+            results.append([len(list(loader)) for _ in range(2)])
+        except ValueError as error:
+            results.append(str(error))
+    dist.destroy_process_group()
+    return results

@@ -39,6 +39,7 @@ from llava_fast.checks import LARGEST_COUNT, LARGEST_SEED, integer
 from llava_fast.dataset import Batch, BatchOfWorker, LlavaDataset
 from llava_fast.errors import DataError
 from llava_fast.explain import explain
+from llava_fast.ranks import compare
 from llava_fast.stats import Stats
 from llava_fast.stream import LAST_EPOCH, Order, Plan, PlanSampler
 
@@ -74,7 +75,9 @@ class DataLoader(TorchDataLoader[Batch]):
         every pass reads the same batches in the order of the data, as validation wants it.
     rank, world_size: which share of the batches is ours; all ranks get equally many. They are the
         coordinate in the data-parallel group: ranks that share a model by tensor, context or
-        pipeline parallelism have to read the same batches, so they pass the same rank.
+        pipeline parallelism have to read the same batches, so they pass the same rank. Where
+        torch.distributed runs with just `world_size` processes, they compare at the first pass what
+        they are about to read.
     num_threads: for decoding and encoding, 1..1024; None = what the machine grants, 1 in a worker
         process.
     prefetch: batches built ahead on a background thread while num_workers is 0, which is the fast
@@ -155,8 +158,19 @@ class DataLoader(TorchDataLoader[Batch]):
         order = Order(layout, num_threads, pack_tokens, rank, world_size)
         sampler = PlanSampler(stream, order, prefetch, identity)
         super().__init__(dataset, batch_sampler=sampler, collate_fn=_finished, **torch_kwargs)
+        self._stats = Stats()
+        self._samples = batch_size
+        self._compared = False
 
     def _get_iterator(self) -> _BaseDataLoaderIter:
+        if not self._compared:
+            sampler, order = self.batch_sampler, self.batch_sampler.order
+            compare(
+                {**sampler.identity, "batch_size": self._samples, "layout": order.layout},
+                order.rank,
+                order.world_size,
+            )
+            self._compared = True
         return _InProcess(self) if self.num_workers == 0 else _FromWorkers(self)
 
     def stats(self) -> dict[str, Any]:
