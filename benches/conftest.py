@@ -18,6 +18,7 @@ Compare = Callable[..., results.Entry]
 Apart = Callable[..., results.Entry]
 Gallery = Callable[[str], str]
 Limited = Callable[..., results.Limited]
+Figure = Callable[..., results.Figure]
 
 ENTRIES: dict[str, list[results.Row]] = defaultdict(list)
 NOTES: list[str] = []
@@ -92,6 +93,20 @@ def limited(request: pytest.FixtureRequest) -> Limited:
 
     def note(case: str, *, seconds: float, megabytes: float) -> results.Limited:
         row = results.Limited(bench, case, seconds, megabytes, *goals.LIMITS[bench])
+        ENTRIES[bench].append(row)
+        return row
+
+    return note
+
+
+@pytest.fixture
+def figure(request: pytest.FixtureRequest) -> Figure:
+    """`figure(case, value, unit, side=)`: a figure of ours, or of the peer that `side` names."""
+    bench = request.path.stem.removeprefix("bench_")
+
+    def note(case: str, value: float, unit: str, side: str = "ours") -> results.Figure:
+        bound = goals.FIGURES.get((bench, case)) if side == "ours" else None
+        row = results.Figure(bench, case, side, value, unit, *(bound or ()))
         ENTRIES[bench].append(row)
         return row
 

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 
 from benches import results
-from benches.results import Entry, Missing, Row
+from benches.results import Entry, Figure, Missing, Row
 
 README = results.ROOT / "README.md"
 BEGIN, END = "<!-- benches -->\n", "<!-- /benches -->\n"
@@ -57,7 +57,13 @@ def table() -> str:
         "`ImageProcessor` in the place of transformers' own: peer's time / ours",
         _matrix(processor, PROCESSOR, errors=True),
         "Lists, threads, processor paths, batches and text",
-        _list([*_special(preprocess), *_special(decode), *_read("loader"), *_read("tokenize")]),
+        _list([*_special(preprocess), *_special(decode), *_timed("loader"), *_read("tokenize")]),
+        "The loader: two threads against two workers, real JPEG",
+        _figures(_read("loader")),
+        "Packs and batches of LLaVA-1.5's mix of lengths",
+        "\n\n".join([_list(_timed("pack")), _figures(_read("pack"))]),
+        "Opening a file of 665,298 records, 1.2 GB",
+        _figures(_read("startup")),
         "A check of a whole data set",
         "\n".join(
             f"`llava-fast {row.bench}` {row.case}: {results.limits_text(row)}"
@@ -168,6 +174,26 @@ def _line(row: Row) -> str:
         "yes" if row.exact else f"no: {results.error_text(row)}",
     )
     return f"| {' | '.join(cells)} |"
+
+
+def _timed(bench: str) -> list[Row]:
+    return [row for row in _read(bench) if not isinstance(row, Figure)]
+
+
+def _figures(rows: Iterable[Row]) -> str:
+    """One line per figure, ours before the peers'."""
+    figures = [row for row in rows if isinstance(row, Figure)]
+    cases = list(dict.fromkeys(row.case for row in figures))
+    lines = ["| | whose | | bound |", "|---|---|---|---|"]
+    for case in cases:
+        for row in (row for row in figures if row.case == case):
+            cells = (case, row.side, f"{_plain_number(row.figure)} {row.unit}")
+            lines.append(f"| {' | '.join(cells)} | {results.bound_text(row)} |")
+    return "\n".join(lines)
+
+
+def _plain_number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.3g}"
 
 
 def _conditions(rows: Sequence[Row]) -> str:

@@ -16,9 +16,11 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benches" / "results"
 LIBRARIES = (
     "llava-fast",
+    "datasets",
     "kornia-rs",
     "numpy",
     "opencv-python-headless",
+    "orjson",
     "pillow",
     "simplejpeg",
     "tokenizers",
@@ -27,6 +29,7 @@ LIBRARIES = (
     "torchvision",
     "transformers",
     "triton",
+    "trl",
 )
 
 
@@ -134,7 +137,27 @@ class Limited:
     commit: str = field(default_factory=commit)
 
 
-Row = Entry | Missing | Limited
+@dataclass(frozen=True)
+class Figure:
+    """One figure of ours or of a peer, which may have a bound.
+
+    side: whose it is. figure: its value, in `unit`. bound: what ours must keep to: a least value if
+    `at_least`, else a largest one; None = there is none.
+    """
+
+    bench: str
+    case: str
+    side: str
+    figure: float
+    unit: str
+    bound: float | None = None
+    at_least: bool = False
+    machine: str = field(default_factory=machine)
+    versions: dict[str, str] = field(default_factory=versions)
+    commit: str = field(default_factory=commit)
+
+
+Row = Entry | Missing | Limited | Figure
 
 
 def read(path: Path) -> list[Row]:
@@ -146,6 +169,8 @@ def row_of(fields: dict[str, Any]) -> Row:
     """A row from its JSON object; each kind has a field of its own."""
     if "missing" in fields:
         return Missing(**fields)
+    if "figure" in fields:
+        return Figure(**fields)
     return Limited(**fields) if "most_seconds" in fields else Entry(**fields)
 
 
@@ -197,6 +222,9 @@ def table(entries: Iterable[Row]) -> str:
 
 
 def _row(entry: Row) -> tuple[str, ...]:
+    if isinstance(entry, Figure):
+        cells = (entry.bench, f"{entry.case}: {entry.side}", f"{entry.figure:.4g}", "", entry.unit)
+        return (*cells, *[""] * 4, bound_text(entry), "")
     if not isinstance(entry, Entry):
         shown = f"missing: {entry.missing}" if isinstance(entry, Missing) else limits_text(entry)
         return (entry.bench, entry.case, shown, *[""] * (len(HEAD) - 3))
@@ -231,6 +259,15 @@ def limits_text(row: Limited) -> str:
         f"{row.seconds:.1f} s, {row.megabytes:.0f} MB; at most {row.most_seconds:g} s, "
         f"{row.most_megabytes:g} MB: {'met' if kept else 'MISSED'}"
     )
+
+
+def bound_text(row: Figure) -> str:
+    """The bound, and whether it is kept."""
+    if row.bound is None:
+        return ""
+    kept = row.figure >= row.bound if row.at_least else row.figure <= row.bound
+    word = "at least" if row.at_least else "at most"
+    return f"{word} {row.bound:g} {row.unit}: {'met' if kept else 'MISSED'}"
 
 
 def goal_text(entry: Entry) -> str:

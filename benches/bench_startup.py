@@ -1,0 +1,95 @@
+"""From the command to the first batch, for a file of 665,298 conversations that lies in the page
+cache.
+
+Ours and each peer open it in a process of their own, in turns.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benches import mixture
+from benches.conftest import Figure
+from benches.peers.openers import OPENERS
+from benches.results import ROOT
+
+RUNS = 3
+THREADS = 2
+ROOM = 4096
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+    count = 2_000 if request.config.getoption("quick") else mixture.RECORDS
+    return mixture.write(tmp_path_factory.mktemp("records") / "mixture.json", count)
+
+
+def _run(module: str, *words: object) -> dict[str, float]:
+    command = [sys.executable, "-m", module, *map(str, words)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def _medians(runs: list[dict[str, float]]) -> dict[str, float]:
+    return {key: float(np.median([run[key] for run in runs])) for key in runs[0]}
+
+
+def bench_open(figure: Figure, data: Path, tmp_path: Path) -> None:
+    """The first time, later times, and the peers, which have no second time except `datasets`."""
+    side_files = data.parent / ".llava_fast"
+    first, again, cached = [], [], []
+    peers: dict[str, list[dict[str, float]]] = {name: [] for name in OPENERS}
+    cache = tmp_path / "arrow"
+    for _ in range(RUNS):
+        shutil.rmtree(side_files, ignore_errors=True)
+        first.append(_run("benches.startup", data, THREADS, ROOM))
+        again.append(_run("benches.startup", data, THREADS, ROOM))
+        for name, runs in peers.items():
+            runs.append(_run("benches.peers.openers", name, data, *_cache(name, cache)))
+        # Only the first time with an empty cache.
+        cached.append(_run("benches.peers.openers", "datasets", data, cache))
+        shutil.rmtree(cache, ignore_errors=True)
+    ours, later = _medians(first), _medians(again)
+    figure("structural index", ours["index"], "s")
+    figure("token counts, 2 threads", ours["counts"], "s")
+    figure("opened again", later["index"] + later["counts"], "s")
+    figure("plan of an epoch", later["plan"], "s")
+    figure("memory when opened and planned", later["memory"], "MB")
+    for name, runs in (peers | {"datasets, cached": cached}).items():
+        found = _medians(runs)
+        figure("opened", found["seconds"], "s", side=name)
+        figure("memory when opened", found["after"] - found["before"], "MB", side=name)
+        figure("most memory while opening", found["most"] - found["before"], "MB", side=name)
+
+
+def _cache(name: str, cache: Path) -> list[Path]:
+    return [cache] if name == "datasets" else []
+
+
+def bench_workers(figure: Figure, data: Path, tmp_path: Path) -> None:
+    """What each worker process adds; a spawned one loads torch, so there it is what it adds more
+    than with a file of 2,000 records."""
+    few = mixture.write(tmp_path / "few.json", 2_000)
+    each = {
+        (method, path): _run("benches.startup_workers", path, ROOM, method)["each"]
+        for method in ("fork", "spawn")
+        for path in (few, data)
+    }
+    case = "memory of each of 2 workers"
+    figure(case, each["fork", data], "MB")
+    for method in ("fork", "spawn"):
+        more = each[method, data] - each[method, few]
+        figure(case, more, "MB", side=f"ours, {method}, more than with 2,000 records")
+
+
+def bench_resume(figure: Figure, tmp_path: Path, quick: bool) -> None:
+    """The first batch after 99 % of an epoch; the pictures of all batches before it are gone."""
+    found = _run("benches.startup_resume", tmp_path, 500 if quick else mixture.RECORDS)
+    figure("first batch after a resume at 99 %", found["seconds"], "s")
+    figure("skipped files opened", found["opened"], "files")
