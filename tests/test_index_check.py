@@ -10,9 +10,10 @@ import pytest
 
 from llava_fast import DataError, Tokenizer, encode
 from llava_fast.cli import main
-from llava_fast.index_check import command
-from llava_fast.index_check.command import Request, check
-from llava_fast.index_check.report import Report
+from llava_fast.index import check as module
+from llava_fast.index.check import check
+from llava_fast.index.report import Report
+from llava_fast.index.request import Request
 from tests import dirty_records
 from tests import oracle_text as oracle
 from tests.scale import scaled
@@ -207,7 +208,9 @@ def test_several_files_are_told_apart(run, tmp_path: Path) -> None:
     [
         ("", 2, "DATA"),
         ("DATA --check", 2, "--tokenizer"),
-        ("DATA --tokenizer T", 2, "expected --check: only that exists"),
+        ("DATA --tokenizer T --decode", 2, "--decode and --bad-list go with --check"),
+        ("DATA --tokenizer T --bad-list B", 2, "--decode and --bad-list go with --check"),
+        ("DATA --check --tokenizer T --fresh", 2, "--fresh does not go with --check"),
         ("DATA --check --tokenizer T --threads 0", 2, "threads: got 0"),
         ("DATA --check --tokenizer T --max-length 0", 2, "max-length: got 0"),
         ("DATA --check --tokenizer T --image-mode x", 2, "mode: got `x`"),
@@ -252,13 +255,13 @@ def test_a_run_that_is_broken_off_leaves_the_old_list(
 ) -> None:
     data, bad = save(tmp_path, [EMPTY] * 40), tmp_path / "bad.jsonl"
     bad.write_text("of an earlier run")
-    slices = command.slices
+    slices = module.slices
 
     def interrupted(total: int):
         yield from list(slices(total))[:1]
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(command, "slices", interrupted)
+    monkeypatch.setattr(module, "slices", interrupted)
     code, out, _ = run(data, "--bad-list", bad)
     assert (code, out) == (130, "")
     assert bad.read_text() == "of an earlier run"

@@ -13,8 +13,9 @@ import pytest
 from PIL import Image
 
 from llava_fast import ImageConfig, _rust
-from llava_fast.index_check.command import Request, check
-from llava_fast.index_check.report import Report
+from llava_fast.index.check import check
+from llava_fast.index.report import Report
+from llava_fast.index.request import Request
 from tests.test_index_check import TOKENIZER
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from llava_fast.index_check import command
+from llava_fast.index import slices as module
 from llava_fast.progress import Progress, said
 from tests.test_index_check import GOOD, TOKENIZER
 
@@ -58,9 +58,9 @@ def test_hours_are_said_as_such() -> None:
 @pytest.mark.parametrize("cost", [1e-7, 1e-4, 0.02, 3.0])
 def test_slices_take_about_a_tenth_of_a_second(monkeypatch, cost: float) -> None:
     now = 0.0
-    monkeypatch.setattr(command, "perf_counter", lambda: now)
+    monkeypatch.setattr(module, "perf_counter", lambda: now)
     slices = []
-    for start, stop in command.slices(20_000 if cost < 1 else 40):
+    for start, stop in module.slices(20_000 if cost < 1 else 40):
         slices.append((start, stop))
         now += cost * (stop - start)
     borders = [start for start, _ in slices] + [slices[-1][1]]
@@ -69,13 +69,13 @@ def test_slices_take_about_a_tenth_of_a_second(monkeypatch, cost: float) -> None
     longest = max(stop - start for start, stop in slices[5:])
     assert longest * cost <= 0.11 or longest == 1
     assert longest * cost >= 0.05 or longest == 4096
-    assert list(command.slices(0)) == []
+    assert list(module.slices(0)) == []
 
 
 def test_a_record_that_takes_long_makes_the_next_slices_short(monkeypatch) -> None:
     now, sizes = 0.0, []
-    monkeypatch.setattr(command, "perf_counter", lambda: now)
-    for start, stop in command.slices(60_000):
+    monkeypatch.setattr(module, "perf_counter", lambda: now)
+    for start, stop in module.slices(60_000):
         sizes.append(stop - start)
         now += (stop - start) * (1e-5 if stop < 30_000 else 1e-2)
     assert max(sizes) == 4096

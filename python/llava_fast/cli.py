@@ -58,7 +58,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_generate(commands.add_parser("generate", help="ask a model, about pictures or without"))
     _add_doctor(commands.add_parser("doctor", help="check the installation, or a model directory"))
     _add_inspect(commands.add_parser("inspect", help="look at records as the loader encodes them"))
-    _add_index(commands.add_parser("index", help="check a whole data set before training on it"))
+    _add_index(
+        commands.add_parser("index", help="count or check a whole data set before training on it")
+    )
     return parser
 
 
@@ -114,13 +116,14 @@ def _add_inspect(parser: argparse.ArgumentParser) -> None:
 
 def _add_index(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Reads every record as the loader does and says what is wrong with which, how much is "
-        "trained on, what is cut, which pictures are missing. Writes no index yet: only --check "
-        "exists. Exit status: 0 all records are usable, 1 some are not, or a failure, 2 some would "
-        "train on nothing."
+        "Counts the tokens of every record and keeps that beside the data, or in the cache folder "
+        "where that cannot be written, so that training starts at once. With --check: also how "
+        "much is trained on, what is cut, which pictures are missing, which ids come twice; no "
+        "counts are kept. Exit status: 0 all records are usable, 1 some are not, or a failure, 2 "
+        "some would train on nothing."
     )
     parser.add_argument("data", metavar="DATA", help="file of LLaVA records")
-    parser.add_argument("--check", action="store_true", help="look at the data, write no index")
+    parser.add_argument("--check", action="store_true", help="look at the data and its pictures")
     parser.add_argument("--tokenizer", required=True, metavar="DIR", help="model directory")
     parser.add_argument("--template", default="v1", metavar="NAME|FILE", help="default: v1")
     parser.add_argument(
@@ -129,12 +132,18 @@ def _add_index(parser: argparse.ArgumentParser) -> None:
         help="folder, .zip or .tar of the pictures, or several in braces; without it none is looked at",
     )
     _add_sizes(parser)
-    parser.add_argument(
-        "--decode", action="store_true", help="decode every picture; default: headers only"
-    )
     _add_reading(parser)
     parser.add_argument("--threads", type=int, metavar="N", help="default: all there are")
-    parser.add_argument("--bad-list", metavar="FILE", help="write the bad records to it, as JSONL")
+    parser.add_argument("--index-dir", metavar="DIR", help="keep it there instead")
+    parser.add_argument("--fresh", action="store_true", help="count anew what is kept")
+    parser.add_argument(
+        "--decode",
+        action="store_true",
+        help="with --check: decode every picture; default: headers only",
+    )
+    parser.add_argument(
+        "--bad-list", metavar="FILE", help="with --check: write the bad records to it, as JSONL"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
 
 
@@ -198,7 +207,7 @@ def _inspect(options: argparse.Namespace) -> int:
 
 
 def _index(options: argparse.Namespace) -> int:
-    from llava_fast.index_check.command import run
+    from llava_fast.index.command import run
 
     return run(options)
 

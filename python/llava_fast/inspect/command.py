@@ -11,7 +11,7 @@ from typing import Any
 from llava_fast.checks import LARGEST_COUNT, integer, reading
 from llava_fast.config import ImageConfig
 from llava_fast.files import new_file, read_json
-from llava_fast.index_check.report import NOTHING, NOTHING_CODES
+from llava_fast.index.report import NOTHING, NOTHING_CODES
 from llava_fast.inspect.page import page
 from llava_fast.inspect.pieces import Pieces
 from llava_fast.inspect.source import Source

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 
-from llava_fast.index_check.report import Report
+from llava_fast.index.report import Report
 from llava_fast.inspect.figures import pack_figure
 from llava_fast.inspect.pictures import data_uri, reduced
 from llava_fast.inspect.pieces import Pieces

@@ -13,8 +13,8 @@ from llava_fast import _rust
 from llava_fast.braces import Places
 from llava_fast.config import ImageConfig
 from llava_fast.errors import DataError
-from llava_fast.index_check.command import slices
-from llava_fast.index_check.report import Report
+from llava_fast.index.report import Report
+from llava_fast.index.slices import slices
 from llava_fast.inspect.pictures import described, header, reduced, restored
 from llava_fast.inspect.views import Document, Fault, Pack, Picture, Record
 from llava_fast.mixture import Data, mixture

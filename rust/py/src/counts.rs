@@ -9,6 +9,7 @@ use pyo3::prelude::*;
 
 use crate::dataset::Dataset;
 use crate::errors::{new_error, to_python};
+use crate::wait::interruptible;
 
 /// (record, reason code, message)
 type Row = (usize, String, String);
@@ -20,7 +21,7 @@ type Result<'py> =
 /// Counts a data set slice by slice, so that Python stays in between.
 #[pyclass(frozen)]
 pub struct Counts {
-    core: Mutex<Core>,
+    core: Arc<Mutex<Core>>,
 }
 
 #[pymethods]
@@ -29,7 +30,7 @@ impl Counts {
     #[pyo3(signature = (dataset, *, fresh=false))]
     fn new(py: Python<'_>, dataset: &Dataset, fresh: bool) -> Self {
         let dataset = Arc::clone(&dataset.core);
-        Self { core: Mutex::new(py.detach(|| Core::new(dataset, fresh))) }
+        Self { core: Arc::new(Mutex::new(py.detach(|| Core::new(dataset, fresh)))) }
     }
 
     /// Records to be counted; one that is taken several times counts once.
@@ -56,10 +57,12 @@ impl Counts {
         self.core().is_over()
     }
 
-    /// Goes on for about a tenth of a second and returns `done`.
-    fn advance(&self, py: Python<'_>, threads: usize) -> usize {
-        py.detach(|| {
-            let mut core = self.core();
+    /// Goes on for about a tenth of a second and returns `done`. Ctrl-C does not wait for a picture
+    /// whose header cannot be read.
+    fn advance(&self, py: Python<'_>, threads: usize) -> PyResult<usize> {
+        let core = Arc::clone(&self.core);
+        interruptible(py, move || {
+            let mut core = core.lock().unwrap_or_else(PoisonError::into_inner);
             core.advance(threads);
             core.done()
         })

@@ -110,10 +110,10 @@ impl FileCounts {
         self.stage = match self.stage {
             Stage::Kept => self.kept_before(),
             Stage::Turn { fresh } => self.turn(fresh),
-            Stage::Others => match self.read(true) {
-                false => Stage::Others,
-                true => self.begin(),
-            },
+            Stage::Others => {
+                // What was read along before stays; a fault that may be gone is looked at again.
+                if self.read(false) { self.begin() } else { Stage::Others }
+            }
             Stage::Count => self.count(dataset, threads, pace),
             Stage::Over => Stage::Over,
         }

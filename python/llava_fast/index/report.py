@@ -1,4 +1,4 @@
-"""What a check has found, as text and as JSON."""
+"""What was found in a data set, as text and as JSON."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,10 +17,10 @@ MOST_SOURCES = 20
 
 
 @dataclass(frozen=True)
-class Report:
-    """Settings and counts of a check.
+class Findings:
+    """Settings, and what is known of all records.
 
-    found: the settings, and the fields of `Tally` in rust/core/src/check/tally.rs.
+    found: the settings, `records`, `usable`, `faults` and `repairs` among others.
     """
 
     found: Mapping[str, Any]
@@ -42,16 +42,6 @@ class Report:
         """One JSON object: `found`, `train_on_nothing` and `status`."""
         return json.dumps({**self.found, "train_on_nothing": self.nothing, "status": self.status})
 
-    def lines(self) -> Iterator[str]:
-        """For people."""
-        yield from self._head()
-        yield from self._faults()
-        yield from self._repairs()
-        yield from self._training()
-        yield from self._pictures()
-        yield from self._ids()
-        yield from self._sources()
-
     def _head(self) -> Iterator[str]:
         found = self.found
         bad = found["records"] - found["usable"]
@@ -61,7 +51,7 @@ class Report:
         )
         yield escaped(
             f"template {found['template']}, max_length {found['max_length']}, "
-            f"pictures: {found['image_mode']}, {found['image_size']} pixels; no index is written"
+            f"pictures: {found['image_mode']}, {found['image_size']} pixels"
         )
 
     def _faults(self) -> Iterator[str]:
@@ -78,6 +68,24 @@ class Report:
             yield from ("", "usable records in which something was put right")
         for code, records in repairs:
             yield f"  {code:<{CODE}} {records:>9,}"
+
+
+@dataclass(frozen=True)
+class Report(Findings):
+    """Settings and counts of a check.
+
+    found: the settings, and the fields of `Tally` in rust/core/src/check/tally.rs.
+    """
+
+    def lines(self) -> Iterator[str]:
+        """For people."""
+        yield from self._head()
+        yield from self._faults()
+        yield from self._repairs()
+        yield from self._training()
+        yield from self._pictures()
+        yield from self._ids()
+        yield from self._sources()
 
     def _training(self) -> Iterator[str]:
         found = self.found
@@ -140,6 +148,38 @@ class Report:
             yield from _sources("file", self.found["files"])
         if self.found["sources"]:
             yield from _sources("source", self.found["sources"])
+
+
+@dataclass(frozen=True)
+class Built(Findings):
+    """Settings and counts of an index that is kept.
+
+    found: the settings, and what `build` in build.py puts together.
+    """
+
+    def lines(self) -> Iterator[str]:
+        """For people."""
+        found = self.found
+        yield from self._head()
+        yield from self._faults()
+        yield from self._repairs()
+        mean = found["tokens"] / max(found["usable"], 1)
+        yield ""
+        yield (
+            f"tokens: {found['tokens']:,}, {mean:,.1f} in the mean, {found['longest']:,} in the "
+            f"longest; pictures: {found['images']:,}"
+        )
+        yield (
+            f"opened in {found['opened_in']:.2f} s, counted in {found['counted_in']:.2f} s; "
+            f"{_count(found['kept_before'], 'record')} had been counted before"
+        )
+        for file in found["files"]:
+            yield self._kept(**file)
+
+    def _kept(self, data: str, counts: str | None, cause: str | None) -> str:
+        if counts is None:
+            return f"the counts of `{escaped(data)}` are not kept: {escaped(cause or '')}"
+        return f"the counts of `{escaped(data)}` are kept in `{escaped(counts)}`"
 
 
 def _sources(title: str, sources: Mapping[str, Mapping[str, int]]) -> Iterator[str]:

@@ -1,1 +1,0 @@
-"""`llava-fast index DATA --check`: all of a data set looked at once, before anyone trains on it."""
