@@ -3,8 +3,8 @@
 import json
 import os
 import random
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -172,19 +172,21 @@ def test_a_damaged_side_file_changes_no_figure(data: Path, kind: str) -> None:
         assert last.found == last.total
 
 
-def _in_a_process(data: str) -> Figures:
-    return counted(counts(data))
-
-
 def test_several_processes_count_a_file_once(tmp_path: Path) -> None:
     data = save(tmp_path / "train.jsonl", made(20 * BLOCK, 3))
-    with ProcessPoolExecutor(4, mp_context=get_context("spawn")) as pool:
-        results = list(pool.map(_in_a_process, [str(data)] * 4))
-    assert all(figures == results[0] for figures in results)
+    words = ["--tokenizer", str(tiny_data.TOKENIZERS / FAMILY), "--image-size", "28", "--json"]
+    command = [sys.executable, "-m", "llava_fast", "index", str(data), *words]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(4)]
+    results = [json.loads(process.communicate()[0]) for process in processes]
     (path,) = side_files(tmp_path)
     together = path.stat().st_size
-    assert counted(counts(data, fresh=True)) == results[0]
+    alone = counts(data, max_length=2048, fresh=True)
+    lengths, images, bad, repairs = counted(alone)
     assert path.stat().st_size == together
+    for found in results:
+        assert (found["tokens"], found["images"]) == (sum(lengths), sum(images))
+        assert sum(fault["records"] for fault in found["faults"].values()) == len(bad)
+        assert found["repairs"] == repairs
 
 
 def test_where_nothing_can_be_written_it_is_counted_each_time(
