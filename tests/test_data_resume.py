@@ -120,21 +120,46 @@ def test_a_resume_opens_no_skipped_file(tmp_path):
     assert len(list(again)) == 10
 
 
+def refused(state, loader, field):
+    with pytest.raises(ValueError, match=f"`{field}` differs: got {state[field]!r}, expected"):
+        loader.load_state_dict(state)
+
+
 @pytest.mark.parametrize(
     ("field", "changed"),
-    [("seed", {"seed": 1}), ("pack_tokens", {"pack_tokens": 256}), ("shuffle", {"shuffle": False})],
+    [
+        ("seed", {"seed": 1}),
+        ("pack_tokens", {"pack_tokens": 256}),
+        ("shuffle", {"shuffle": False}),
+        ("batches_per_step", {"batches_per_step": 2}),
+    ],
 )
 def test_changed_settings_are_refused_by_name(dataset, field, changed):
     state = DataLoader(dataset, pack_tokens=PACK).state_dict()
-    other = DataLoader(dataset, **({"pack_tokens": PACK} | changed))
-    with pytest.raises(ValueError, match=f"`{field}` differs: got {state[field]!r}, expected"):
-        other.load_state_dict(state)
+    refused(state, DataLoader(dataset, **({"pack_tokens": PACK} | changed)), field)
+
+
+@pytest.mark.parametrize(
+    ("field", "changed"),
+    [
+        ("template", {"template": "v1"}),
+        ("image", {"image": tiny_data.ImageConfig(size=28, mode="pad")}),
+        ("max_length", {"max_length": 127}),
+        ("reading", {"compat": "llava"}),
+        ("tokenizer", {"tokenizer": "chatml"}),
+    ],
+)
+def test_a_changed_data_set_is_refused_by_what_changed(dataset, tmp_path, field, changed):
+    state = DataLoader(dataset, pack_tokens=PACK).state_dict()
+    assert len(json.dumps(state)) < 1024
+    tiny_data.write(tmp_path, 40)
+    refused(state, DataLoader(tiny_data.dataset(tmp_path, **changed), pack_tokens=256), field)
 
 
 def test_changed_data_or_a_damaged_state_is_refused(dataset, tmp_path):
     state = DataLoader(dataset, pack_tokens=PACK).state_dict()
     tiny_data.write(tmp_path, 41)
-    with pytest.raises(ValueError, match="`fingerprint` differs"):
+    with pytest.raises(ValueError, match="`data` differs"):
         DataLoader(tiny_data.dataset(tmp_path), pack_tokens=PACK).load_state_dict(state)
     loader = DataLoader(dataset, pack_tokens=PACK)
     for broken, message in (
@@ -211,7 +236,7 @@ def test_a_data_set_pickles_small_and_notices_changed_data(tmp_path):
     made = tiny_data.write(tmp_path, 200)
     dataset = tiny_data.dataset(tmp_path)
     whole = pickle.dumps(dataset)
-    assert len(whole) - len(pickle.dumps(dataset.tokenizer)) < 1024
+    assert len(whole) - len(pickle.dumps(dataset.tokenizer)) < 2048
     assert pickle.loads(whole).lengths.tolist() == dataset.lengths.tolist()
     made[0]["conversations"][0]["value"] += "!"
     tiny_data.save(tmp_path, made)

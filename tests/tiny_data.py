@@ -57,6 +57,7 @@ def tokenizer(family: str = "sp_legacy") -> Tokenizer:
     return Tokenizer.from_pretrained(TOKENIZERS / family)
 
 
-def dataset(folder: Path, **options: object) -> LlavaDataset:
+def dataset(folder: Path, tokenizer: str = "sp_legacy", **options: object) -> LlavaDataset:
     settings = {"image": IMAGE, "template": "v1_short", "max_length": MAX_LENGTH} | options
-    return LlavaDataset(folder / "train.json", folder, tokenizer(), **settings)
+    words = Tokenizer.from_pretrained(TOKENIZERS / tokenizer)
+    return LlavaDataset(folder / "train.json", folder, words, **settings)

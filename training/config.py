@@ -18,10 +18,11 @@ PARTS = ("projector", "llm", "vision")
 EVALUATIONS = ("held_out", "blind", "unseen")
 
 # Settings that a run may go on with changed: they decide neither what is trained on nor how.
-# `on_bad_sample` and `follow_links` are two because a bad picture moves no other sample.
+# `on_bad_sample`, `max_bad` and `follow_links` are among them because a bad picture moves no other
+# sample.
 NEUTRAL = frozenset(
     {"out", "fresh", "log_every", "save_every", "keep", "workers", "num_threads"}
-    | {"device", "on_bad_sample", "follow_links"}
+    | {"device", "on_bad_sample", "max_bad", "follow_links"}
 )
 # Files may move while a run is not finished: the loader knows their content by its fingerprint.
 MOVABLE = frozenset({"data", "images"})
@@ -64,6 +65,7 @@ class TrainConfig:
         0, "tokens of a record, later turns are cut; 0 = the model's, at most 2048"
     )
     on_bad_sample: str = key("raise", "raise, or skip: leave bad records out and list them")
+    max_bad: float = key(0.001, "share of bad records that skip lets through, or 100 of them")
     follow_links: bool = key(False, "let symbolic links lead out of the folder `images`")
     lr: float = key(2e-5, "peak learning rate")
     warmup: float = key(0.03, "share of the steps with a rising rate, rounded up; then cosine to 0")
@@ -150,6 +152,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "batch_tokens": (0, _MOST),
     "pack_tokens": (1, _MOST),
     "max_length": (0, _MOST),
+    "max_bad": (0, 1),
     "lr": (0, 1e3),
     "warmup": (0, 1),
     "weight_decay": (0, 1e3),

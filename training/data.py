@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 
@@ -20,8 +21,9 @@ from .preflight import record_limit
 _RECORD = re.compile(r"record \d+ \(id .*")
 
 
-def open_dataset(config: TrainConfig, data: str) -> LlavaDataset:
-    """The records of a file with the settings of the run; a bad record raises here.
+def open_dataset(config: TrainConfig, data: str, ledger: Path | None = None) -> LlavaDataset:
+    """The records of a file with the settings of the run; a bad record raises here, or is listed in
+    the ledger.
 
     Raises:
         DataError, ImageError: naming the record.
@@ -35,6 +37,8 @@ def open_dataset(config: TrainConfig, data: str) -> LlavaDataset:
         max_length=record_limit(config),
         on_bad_sample=config.on_bad_sample,
         follow_links=config.follow_links,
+        max_bad=config.max_bad,
+        ledger=ledger,
     )
     if not longest(dataset):
         raise ValueError(f"`{data}`: no usable record")

@@ -54,12 +54,16 @@ def run_stage(config: TrainConfig) -> dict[str, Any]:
 
 
 def _run_stage(config: TrainConfig) -> dict[str, Any]:
-    dataset = open_dataset(config, config.data)
-    tests = {name: open_dataset(config, file) for name, file in config.evaluations.items()}
+    goes_on = any((config.folder / "checkpoints").glob("step-*"))
+    bad = BadList(config.folder / "bad.jsonl", goes_on)
+    dataset = open_dataset(config, config.data, bad.path)
+    tests = {
+        name: open_dataset(config, file, bad.path) for name, file in config.evaluations.items()
+    }
     schedule = plan_steps(config, dataset)
     loader = open_loader(config, dataset, schedule.pack_tokens)
     schedule = count_steps(config, schedule, len(loader))
-    stage = Stage(config, load_model(config), loader, schedule, tests)
+    stage = Stage(config, load_model(config), loader, schedule, tests, bad)
     try:
         stage.train()
         return stage.finish()
@@ -77,11 +81,11 @@ class Stage:
         loader: DataLoader,
         schedule: Schedule,
         tests: dict[str, LlavaDataset],
+        bad: BadList,
     ) -> None:
         """Restores the newest valid checkpoint, if there is one. tests: what `finish` measures."""
         self.config, self.model, self.loader, self.schedule = config, model, loader, schedule
-        self.tests = tests
-        self._datasets = {"data": loader.dataset} | tests
+        self.tests, self.bad = tests, bad
         # Read now: a file that cannot be is better known before the training than after it.
         self.kinds = {name: categories(config.evaluations[name]) for name in tests}
         self.folder = config.folder
@@ -93,20 +97,16 @@ class Stage:
         metrics_bytes = self._restore()
         rundir.write_text(self.folder / "config.json", config.to_json())
         self.metrics = report.MetricsFile(self.folder / "metrics.jsonl", metrics_bytes)
-        self.bad = BadList(self.folder / "bad.jsonl", self.progress.step > 0, self.console.say)
-        for name, dataset in self._datasets.items():
-            self.bad.recall(name, dataset)
         self._introduce()
         self._note_bad()
 
     def close(self) -> None:
-        """Closes the files of the run."""
+        """Closes the file of the metrics."""
         self.metrics.close()
-        self.bad.close()
 
     def _note_bad(self) -> None:
-        for name, dataset in self._datasets.items():
-            self.bad.note(name, dataset)
+        for dataset in (self.loader.dataset, *self.tests.values()):
+            self.bad.say(dataset, self.console.say)
 
     def _introduce(self) -> None:
         plan, data = self.schedule, self.loader.dataset
@@ -269,7 +269,7 @@ class Stage:
             "empty_steps": self.progress.empty_steps,
             "bad_steps": self.progress.bad_steps,
             "bad_records": len(self.loader.dataset.bad),
-            "bad_list": str(self.bad.path) if self.bad.count else "",
+            "bad_list": str(self.bad.path) if self.bad.path.exists() else "",
             "evaluations": results,
             "table": report.accuracy_table(results) if results else "",
             "model": str(self.folder / "model"),

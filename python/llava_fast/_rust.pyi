@@ -76,6 +76,7 @@ class Dataset:
 
     @property
     def fingerprint(self) -> int: ...
+    def fingerprints(self) -> list[tuple[str, int]]: ...
     def __new__(
         cls,
         records: Records,

@@ -36,11 +36,10 @@ from torch.utils.data.dataloader import (
 
 from llava_fast import _rust
 from llava_fast.checks import LARGEST_COUNT, LARGEST_SEED, integer
-from llava_fast.dataset import Batch, BatchOfWorker, LlavaDataset
+from llava_fast.dataset import Batch, LlavaDataset
 from llava_fast.errors import DataError
 from llava_fast.explain import explain
-from llava_fast.ranks import compare
-from llava_fast.stats import Stats
+from llava_fast.stats import BatchOfWorker, Stats
 from llava_fast.stream import LAST_EPOCH, Order, Plan, PlanSampler
 
 __all__ = ["DataLoader", "LlavaDataset"]
@@ -145,12 +144,14 @@ class DataLoader(TorchDataLoader[Batch]):
             fingerprint=int(dataset.fingerprint, 16),
         )
         identity = {
-            "fingerprint": dataset.fingerprint,
+            **dataset.identity,
             "seed": seed,
             "shuffle": shuffle,
             "pack_tokens": pack_tokens,
             "group_by_length": bool(group_by_length),
             "batches_per_step": batches_per_step,
+            # Last, so that a refusal names what lies behind it.
+            "fingerprint": dataset.fingerprint,
         }
         if group_by_length:
             # Elsewhere a run may go on with batches of another size.
@@ -249,11 +250,15 @@ class _HandsOut(_BaseDataLoaderIter):
 
     def __next__(self) -> Batch:
         batch = super().__next__()
-        self._sampler_iter.handed_out()
+        waited = perf_counter() - begun
+        note = self._sampler_iter.note
         if isinstance(batch, BatchOfWorker):
             assert isinstance(self._dataset, LlavaDataset)
-            self._dataset.note_bad(batch.bad)
-            return dict(batch)
+            self._dataset.note_bad(batch.bad, batch.records)
+            note, batch = batch.note, dict(batch)
+        self._sampler_iter.handed_out()
+        if note is not None:
+            self._stats.add(waited, note)
         return batch
 
 

@@ -4,19 +4,22 @@ import os
 from collections.abc import Sequence
 from functools import cached_property
 from os import PathLike
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from torch.utils.data import Dataset, get_worker_info
 
 from llava_fast import _rust
+from llava_fast.ahead import Made, ReadAhead
+from llava_fast.bad import BadSample, BadSamples, Budget, Ledger, checked_budget
 from llava_fast.braces import Places, places
 from llava_fast.cache import GIBIBYTE, located
 from llava_fast.checks import LARGEST_COUNT, integer, reading
 from llava_fast.config import ImageConfig
 from llava_fast.errors import DataError
 from llava_fast.mixture import Data, mixture
+from llava_fast.stats import BatchOfWorker, Note, Spent
 from llava_fast.stream import Plan
 from llava_fast.survey import Survey, survey
 from llava_fast.template import Template, template_text
@@ -26,14 +29,8 @@ Batch = dict[str, Any]
 
 ON_BAD_SAMPLE = ("raise", "skip")
 DEFAULT_IMAGE = ImageConfig()
-
-
-class BadSample(NamedTuple):
-    """A record that cannot be used: its number, a short reason code, the whole message."""
-
-    record: int
-    code: str
-    message: str
+# What a copy in another process makes anew.
+DERIVED = ("_core", "_survey", "last_step", "fingerprint", "identity", "_cache_counts")
 
 
 class LlavaDataset(Dataset[Batch]):
@@ -52,6 +49,11 @@ class LlavaDataset(Dataset[Batch]):
     max_length: tokens; a longer conversation keeps its first whole rounds.
     on_bad_sample: "raise", or "skip": a bad record is left out of the plan, a picture that turns
         out bad while training leaves a hole of pad tokens without loss. Both are listed in `bad`.
+    max_bad: how many bad samples "skip" lets through: a number, or a share of the records, which
+        never stands for less than 100; 1.0 for any number. Beyond that, or at 100 in a row,
+        DataError says what they have in common. A worker process or rank counts what it has met.
+    ledger: file to which a JSON line is added for each bad sample: record, file, number in that
+        file, id, image, code, message. What it lists already counts too.
     compat: "strict", or "llava": as LLaVA does, a picture without `<image>` is left out and several
         tags in one turn become one where there are more tags than pictures; both are counted.
     keep_leading_answer: keep and learn an answer before the first question, which LLaVA drops.
@@ -80,7 +82,10 @@ class LlavaDataset(Dataset[Batch]):
         follow_links: bool = False,
         cache: str | PathLike[str] | None = None,
         cache_bytes: int = 64 * GIBIBYTE,
-        progress: bool | None = None,
+        index_dir: str | PathLike[str] | None = None,
+        read_timeout: float = 300.0,
+        max_bad: Budget = 0.001,
+        ledger: str | PathLike[str] | None = None,
     ) -> None:
         if on_bad_sample not in ON_BAD_SAMPLE:
             raise ValueError(f"on_bad_sample: got `{on_bad_sample}`, expected `raise` or `skip`")
@@ -95,9 +100,12 @@ class LlavaDataset(Dataset[Batch]):
         self.max_length = integer("max_length", max_length, 1, LARGEST_COUNT)
         self.on_bad_sample = on_bad_sample
         self._reading = reading(compat, keep_leading_answer)
+        listed = None if ledger is None else Ledger(ledger)
+        max_bad = checked_budget(max_bad)
         self._open()
-        self._progress = progress
-        self._found = {row[0]: BadSample(*row) for row in self._survey.bad}
+        self._bad = BadSamples(self.name, len(self), max_bad, listed)
+        self._bad.recall(self.describe)
+        self._bad.add(self._survey[2], self.describe)
 
     def _open(self) -> None:
         self._core = _rust.Dataset(
@@ -119,7 +127,7 @@ class LlavaDataset(Dataset[Batch]):
 
     def __getstate__(self) -> dict[str, Any]:
         state = {**self.__dict__, "_fingerprint": self.fingerprint}
-        for derived in ("_core", "_survey", "last_step", "fingerprint"):
+        for derived in DERIVED:
             state.pop(derived, None)
         return state
 
@@ -173,10 +181,17 @@ class LlavaDataset(Dataset[Batch]):
         matter."""
         return f"{self._core.fingerprint:016x}"
 
+    @cached_property
+    def identity(self) -> dict[str, str | int]:
+        """What the fingerprint is made of, by name: hashes of data, tokenizer, template, image and
+        reading; max_length."""
+        prints = {name: f"{value:016x}" for name, value in self._core.fingerprints()}
+        return prints | {"max_length": self.max_length}
+
     @property
     def bad(self) -> list[BadSample]:
         """The records that could not be used so far, each once."""
-        return list(self._found.values())
+        return self._bad.found
 
     def describe(self, record: int) -> dict[str, Any]:
         """Where a record comes from and what it names: its file, its number there, its id and the
@@ -184,10 +199,13 @@ class LlavaDataset(Dataset[Batch]):
         file, number, name, images = self._core.describe(record)
         return {"record": record, "file": file, "number": number, "id": name, "images": images}
 
-    def note_bad(self, bad: Sequence[BadSample]) -> None:
-        """Add to `bad` what a worker process met."""
-        for sample in bad:
-            self._found.setdefault(sample.record, sample)
+    def note_bad(self, bad: Sequence[BadSample], records: Sequence[int] = ()) -> None:
+        """A batch of `records` is handed out, of which these turned out bad.
+
+        Raises DataError if `max_bad` does not let through as many.
+        """
+        self._bad.add(bad, self.describe)
+        self._bad.follow(records, bad)
 
     def __len__(self) -> int:
         """Records, good or bad."""
@@ -196,8 +214,9 @@ class LlavaDataset(Dataset[Batch]):
     def __getitem__(self, index: int) -> Batch:
         """One record: input_ids, labels, attention_mask (L,) int64, pixel_values (n, 3, S, S)."""
         record = range(len(self))[index]
-        sample, bad = self._batch([record], "padded", None)
-        self.note_bad(bad)
+        arrays, bad, _ = self._core.batch([record], "padded", self._skips, _default_threads())
+        self.note_bad([BadSample(*row) for row in bad], [record])
+        sample = _tensors(arrays)
         return {key: x if key == "pixel_values" else x[0] for key, x in sample.items()}
 
     def __getitems__(self, indices: list[int]) -> list[Batch]:
@@ -205,14 +224,17 @@ class LlavaDataset(Dataset[Batch]):
         if not isinstance(indices, Plan):
             return [self[index] for index in indices]
         self._refuse_second_sharding(indices)
-        run = indices.run
-        if run and run.ahead:
-            batch, bad = run.ahead.take(indices, run, self._build)
-        else:
-            batch, bad = self._build(indices)
-        self.note_bad(bad)
-        in_worker = get_worker_info() is not None
-        return [BatchOfWorker(batch, bad) if bad and in_worker else batch]
+        arrays, rows, spent = self._made(indices)
+        bad = [BadSample(*row) for row in rows]
+        note = self._note(indices, bad, Spent(*spent))
+        batch = _tensors(arrays)
+        if indices.run is None and indices.counted:
+            return [BatchOfWorker(batch, list(indices), bad, note)]
+        # In a worker process of another loader nobody else would take note.
+        self.note_bad(bad, indices)
+        if indices.run is not None:
+            indices.run.note = note
+        return [batch]
 
     def _build(self, plan: Plan) -> tuple[Batch, list[BadSample]]:
         return self._batch(list(plan), plan.order.layout, plan.order.threads)
@@ -249,12 +271,7 @@ def _default_threads() -> int:
     return 1 if get_worker_info() is not None else _rust.available_threads()
 
 
-class BatchOfWorker(dict[str, Any]):
-    """A batch that carries the bad samples of a worker process to the main process."""
-
-    def __init__(self, batch: Batch, bad: list[BadSample]) -> None:
-        super().__init__(batch)
-        self.bad = bad
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return BatchOfWorker, (dict(self), self.bad)
+def _tensors(arrays: dict[str, Any]) -> Batch:
+    return {
+        key: torch.from_numpy(x) if isinstance(x, np.ndarray) else x for key, x in arrays.items()
+    }

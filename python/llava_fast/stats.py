@@ -1,8 +1,10 @@
 """What loading has taken so far."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, NamedTuple
+
+from llava_fast.bad import BadSample
 
 
 class Spent(NamedTuple):
@@ -13,6 +15,38 @@ class Spent(NamedTuple):
     bytes: int = 0
     read_seconds: float = 0.0
     work_seconds: float = 0.0
+
+
+class Note(NamedTuple):
+    """A batch on its way out: samples, their tokens, the tokens it has room for, the reason codes
+    of samples that turned out bad, what it took, hits and misses of the pixel cache."""
+
+    samples: int
+    tokens: int
+    room: int
+    bad: list[str]
+    spent: Spent
+    cache: tuple[int, int]
+
+
+class BatchOfWorker(dict[str, Any]):
+    """A batch that carries to the main process what a worker process has met: the records, which of
+    them were bad, what they took."""
+
+    def __init__(
+        self,
+        batch: dict[str, Any],
+        records: Sequence[int],
+        bad: Sequence[BadSample],
+        note: Note,
+    ) -> None:
+        super().__init__(batch)
+        self.records = records
+        self.bad = bad
+        self.note = note
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return BatchOfWorker, (dict(self), self.records, self.bad, self.note)
 
 
 class Stats:

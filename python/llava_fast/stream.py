@@ -41,7 +41,7 @@ class Plan(list[int]):
     """Record numbers of one batch, and its place: batch `step` of a pass over epoch `epoch`.
 
     lengths: tokens of each record, as planned. In the process of its sampler a plan knows its
-    `run`, and with it the plans that follow.
+    `run`, and with it the plans that follow. counted: whether our own loader hands out its batch.
     """
 
     def __init__(
@@ -52,6 +52,7 @@ class Plan(list[int]):
         epoch: int,
         step: int,
         run: "Run | None" = None,
+        counted: bool = False,
     ) -> None:
         super().__init__(records)
         self.lengths = lengths
@@ -59,9 +60,11 @@ class Plan(list[int]):
         self.epoch = epoch
         self.step = step
         self.run = run
+        self.counted = counted
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Plan, (list(self), self.lengths, self.order, self.epoch, self.step)
+        place = (self.order, self.epoch, self.step)
+        return Plan, (list(self), self.lengths, *place, None, self.counted)
 
 
 class PlanSampler(BatchSampler):
@@ -197,8 +200,9 @@ class Run(Iterator[Plan]):
     def plan(self, step: int) -> Plan:
         """The plan of batch `step`, below `steps`."""
         assert self._rest is not None
-        records, lengths = self._rest.batch(step, self._order.rank, self._order.world_size)
-        return Plan(records, lengths, self._order, self.epoch, step)
+        records = self._rest.batch(step, self._order.rank, self._order.world_size)
+        lengths = self._rest.lengths(records)
+        return Plan(records, lengths, self._order, self.epoch, step, counted=self.counted)
 
     def handed_out(self) -> None:
         """The caller of the loader has got one more batch."""

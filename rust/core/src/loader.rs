@@ -93,22 +93,38 @@ impl Dataset {
     /// part of it: the same data elsewhere is the same data.
     #[must_use]
     pub fn fingerprint(&self) -> u64 {
-        let ImageConfig { size, mode, patch_size, mean, std, grids, decode } = &self.image;
-        let DecodeOptions { truncated, png16, exif_rotation, .. } = decode;
-        let grids = if *mode == Mode::AnyRes { format!("{grids:?}") } else { String::new() };
-        let mode = mode.name();
-        let (mean, std) = (mean.map(f32::to_bits), std.map(f32::to_bits));
-        let settings = format!(
-            "{size} {mode} {patch_size} {mean:?} {std:?} {grids} {truncated:?} {png16:?} \
-             {exif_rotation} {} {:?}",
-            self.max_length, self.reading
-        );
+        let settings = format!("{} {} {:?}", self.pictures_as(), self.max_length, self.reading);
         fold(&[
             self.records.fingerprint(),
             self.tokenizer.fingerprint(),
             self.format.template.fingerprint(),
             fingerprint(settings.as_bytes()),
         ])
+    }
+
+    /// What [`Self::fingerprint`] depends on, by name, so that a difference can be named.
+    #[must_use]
+    pub fn fingerprints(&self) -> [(&'static str, u64); 5] {
+        [
+            ("data", self.records.fingerprint()),
+            ("tokenizer", self.tokenizer.fingerprint()),
+            ("template", self.format.template.fingerprint()),
+            ("image", fingerprint(self.pictures_as().as_bytes())),
+            ("reading", fingerprint(format!("{:?}", self.reading).as_bytes())),
+        ]
+    }
+
+    /// How pictures are prepared, in words.
+    fn pictures_as(&self) -> String {
+        let ImageConfig { size, mode, patch_size, mean, std, grids, decode } = &self.image;
+        let DecodeOptions { truncated, png16, exif_rotation, .. } = decode;
+        let grids = if *mode == Mode::AnyRes { format!("{grids:?}") } else { String::new() };
+        let mode = mode.name();
+        let (mean, std) = (mean.map(f32::to_bits), std.map(f32::to_bits));
+        format!(
+            "{size} {mode} {patch_size} {mean:?} {std:?} {grids} {truncated:?} {png16:?} \
+             {exif_rotation}"
+        )
     }
 
     /// Where the pictures of record `index` are.

@@ -93,7 +93,22 @@ impl Dataset {
         self.core.fingerprint()
     }
 
-    /// One batch and the bad records in it; without `skip` the first one is an error.
+    /// The parts of `fingerprint` by name.
+    fn fingerprints(&self) -> Vec<(&'static str, u64)> {
+        self.core.fingerprints().to_vec()
+    }
+
+    /// Lengths of all records; without `skip` the first bad record is an error.
+    fn survey<'py>(&self, py: Python<'py>, skip: bool, threads: usize) -> PyResult<Survey<'py>> {
+        let survey = py.detach(|| self.core.survey(threads));
+        let bad = rows(survey.bad, skip)?;
+        let lengths: Vec<i32> = survey.lengths.into_iter().map(|length| length as i32).collect();
+        Ok((lengths.into_pyarray(py), survey.images.into_pyarray(py), bad, survey.repairs))
+    }
+
+    /// One batch, the bad records in it, and what it took; without `skip` the first one is an error.
+    /// `lengths`: tokens of each record as planned; empty = whatever they turn out to be.
+    #[pyo3(signature = (records, layout, skip, threads, lengths=Vec::new()))]
     fn batch<'py>(
         &self,
         py: Python<'py>,
