@@ -61,52 +61,6 @@ def test_cut_after_every_batch(dataset, shape, workers):
         assert len(head) + len(tail) == 2 * steps
 
 
-@pytest.mark.parametrize("worlds", [(1, 2), (2, 1), (2, 3), (3, 16), (16, 4)])
-@pytest.mark.parametrize("shape", ["native"])
-def test_another_world_size_reads_the_same_samples(dataset, shape, worlds):
-    """Sample by sample, in global order: ranks take turns."""
-
-    def documents(batch):
-        borders = batch["cu_seqlens"].tolist()
-        for number, start, end in zip(batch["records"], borders, borders[1:], strict=False):
-            if number >= 0:
-                rows = (batch["loss_rows"] >= start) & (batch["loss_rows"] < end)
-                images = (batch["image_row_starts"] >= start) & (batch["image_row_starts"] < end)
-                yield (
-                    int(number),
-                    tuple(batch["input_ids"][start:end].tolist()),
-                    tuple(batch["targets"][rows].tolist()),
-                    batch["pixel_patches"][images].numpy().tobytes(),
-                )
-
-    def read(world, state=None, steps=None):
-        loaders = [
-            DataLoader(dataset, **SHAPES[shape], rank=rank, world_size=world)
-            for rank in range(world)
-        ]
-        for loader in loaders:
-            if state is not None:
-                loader.load_state_dict(state)
-        seen = []
-        for batches in islice(zip(*loaders, strict=True), steps):
-            for batch in batches:
-                batch.setdefault("image_row_starts", torch.zeros(0, dtype=torch.int32))
-                batch.setdefault("pixel_patches", torch.zeros(0, 4, 640, dtype=torch.uint8))
-                seen += documents(batch)
-        states = [loader.state_dict() for loader in loaders]
-        assert all(state == states[0] for state in states)
-        return seen, states[0]
-
-    whole, _ = read(1)
-    assert sorted(document[0] for document in whole) == list(range(40))
-    before, after = worlds
-    for steps in range(4):
-        head, state = read(before, steps=steps)
-        finished = state["epoch"] == 1
-        tail = [] if finished else read(after, state)[0]
-        assert head + tail == whole
-
-
 def test_a_resume_opens_no_skipped_file(tmp_path):
     tiny_data.write(tmp_path, 40)
     dataset = tiny_data.dataset(tmp_path)
