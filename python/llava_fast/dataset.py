@@ -39,10 +39,10 @@ class LlavaDataset(Dataset[Batch]):
     data: a file with a LLaVA JSON list or one record a line, parquet, or a tar of pairs; a list of
         files; several in braces, `/p/{a,b}.json`, `/p/{000..099}.tar`; a folder of such files; a
         `.yaml` mixture (`llava_fast.mixture`); or a list of records.
-    images: folder, `.zip` or plain `.tar` that holds what the `image` paths name; several of them as
-        a list, in braces (`shards/{000..099}.tar`), or a folder with nothing but archives in it.
+    images: folder, `.zip` or plain `.tar` that holds what the `image` paths name; several of them
+        as a list, in braces (`shards/{000..099}.tar`), or a folder with nothing but archives in it.
         Nothing outside of them is read, and no name that two of them have. None: the paths are read
-        as they are. A mixture can name others.
+        as they are. A mixture can name others; parquet and tars of pairs have their own.
     follow_links: whether symbolic links in that folder may lead out of it.
     image: how pictures are preprocessed; its `output` is chosen by the loader's format.
     template: a name of `templates()`, or one of your own: an object or the path of a `.json` file.

@@ -13,6 +13,7 @@ pub mod loader;
 pub mod loading;
 pub mod pack;
 pub mod packing;
+pub(crate) mod pairs;
 pub mod parallel;
 pub mod parquet;
 pub mod plan;

@@ -20,6 +20,9 @@ pub enum RecordFault {
     /// More bytes than a record may have.
     #[error("the record is larger than {0} bytes")]
     TooLarge(usize),
+    /// The entries of a tar that make up a record do not.
+    #[error("bad pair: {0}")]
+    BadPair(String),
     /// Two fields say the same thing, perhaps differently.
     #[error("`{0}` beside `{1}`: which of them counts?")]
     TwoOf(&'static str, &'static str),
@@ -137,6 +140,7 @@ impl RecordFault {
             Self::TooDeep(_) => "too_deep",
             Self::BadUnicode(_) => "bad_unicode",
             Self::TooLarge(_) => "record_too_large",
+            Self::BadPair(_) => "bad_pair",
             Self::TwoOf(..) => "ambiguous_record",
             Self::MissingField(_) => "missing_field",
             Self::BadField { .. } => "bad_field",

@@ -1,8 +1,8 @@
 //! Records in a parquet file, with the bytes of their pictures beside them, as the Hugging Face Hub
 //! keeps data sets.
 //!
-//! Everything but the pictures is read once, when the file is opened, and becomes the same JSON as
-//! any other record. A picture is read when it is asked for, by its row: pages before it are skipped
+//! Everything but the pictures is read once and becomes the same JSON as any other record, one in a
+//! line. A picture is read when it is asked for, by its row: pages before it are skipped
 //! by their headers alone, so that a file costs its conversations and no more.
 
 mod pictures;
@@ -10,6 +10,7 @@ mod positioned;
 mod rows;
 mod schema;
 
+use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
@@ -18,40 +19,60 @@ use parquet::file::reader::SerializedFileReader;
 
 use crate::{Error, Result};
 use positioned::Positioned;
+use schema::Column;
 
 pub use pictures::Pictures;
 
 type Reader = SerializedFileReader<Positioned>;
 
-/// A parquet file as records and pictures.
+/// An open parquet file.
 pub struct Table {
-    /// a JSON list of records; their `image` holds names that [`Table::pictures`] knows
-    pub records: String,
-    /// the pictures of all rows
-    pub pictures: Pictures,
+    reader: Reader,
+    column: Option<Column>,
 }
 
 /// What each parquet file begins with.
 pub const MAGIC: &[u8] = b"PAR1";
 
 impl Table {
-    /// Reads all columns except the pictures: `image` or `images`, as bytes, structs of `bytes` and
-    /// `path`, or lists of either.
+    /// Opens a parquet file. Its pictures are those of the column `image` or `images`, as bytes,
+    /// structs of `bytes` and `path`, or lists of either.
     ///
     /// # Errors
     /// [`Error::Data`] naming the file and what is wrong with it.
     pub fn open(path: &Path) -> Result<Self> {
-        let name = path.display().to_string();
-        let named = |cause: String| Error::Data(format!("`{name}`: {cause}"));
+        let named = |cause: String| Error::Data(format!("`{}`: {cause}", path.display()));
         let file = Positioned::open(path).map_err(|error| named(error.to_string()))?;
         guarded(|| {
             let reader = SerializedFileReader::new(file)?;
             let column = schema::picture_column(&reader);
-            let records = rows::json(&reader, column.as_ref())?;
-            let pictures = Pictures::new(reader, column.map(|column| column.leaf));
-            Ok(Self { records, pictures })
+            Ok(Self { reader, column })
         })
         .map_err(named)
+    }
+
+    /// Writes a line for each row, with everything but the pictures; `image` has names that
+    /// [`Pictures`] knows.
+    ///
+    /// # Errors
+    /// [`Error::Data`] with the cause, which may be that `out` takes no more.
+    pub fn write(&self, out: &mut dyn Write) -> Result<()> {
+        let mut unwritten = None;
+        let take = |line: &str| match writeln!(out, "{line}") {
+            Ok(()) => true,
+            Err(error) => {
+                unwritten = Some(error);
+                false
+            }
+        };
+        guarded(|| rows::each(&self.reader, self.column.as_ref(), take)).map_err(Error::Data)?;
+        unwritten.map_or(Ok(()), |error| Err(crate::pairs::unwritten(error)))
+    }
+
+    /// The pictures of all rows.
+    #[must_use]
+    pub fn into_pictures(self) -> Pictures {
+        Pictures::new(self.reader, self.column.map(|column| column.leaf))
     }
 }
 

@@ -11,8 +11,12 @@ use super::schema::{Column, without};
 /// Rows whose levels are read at once, to count pictures that nothing else counts.
 const AT_ONCE: usize = 64;
 
-/// A JSON list with one record for each row.
-pub fn json(reader: &Reader, pictures: Option<&Column>) -> Result<String> {
+/// `take(record)` with the JSON of each row, in one line, until it is false.
+pub fn each(
+    reader: &Reader,
+    pictures: Option<&Column>,
+    mut take: impl FnMut(&str) -> bool,
+) -> Result<()> {
     let schema = reader.metadata().file_metadata().schema_descr();
     let projection = match pictures {
         None => None,
@@ -26,7 +30,6 @@ pub fn json(reader: &Reader, pictures: Option<&Column>) -> Result<String> {
         Some(column) if !column.counted => Some(counted(reader, column.leaf)?),
         _ => None,
     };
-    let mut text = String::from("[");
     for (row, fields) in reader.get_row_iter(projection)?.enumerate() {
         let Value::Object(mut record) = fields?.to_json_value() else { continue };
         if let Some(column) = pictures {
@@ -36,11 +39,11 @@ pub fn json(reader: &Reader, pictures: Option<&Column>) -> Result<String> {
             };
             set_names(&mut record, &column.root, row, count);
         }
-        text.push_str(if row == 0 { "\n" } else { ",\n" });
-        text.push_str(&Value::Object(record).to_string());
+        if !take(&Value::Object(record).to_string()) {
+            break;
+        }
     }
-    text.push_str("\n]");
-    Ok(text)
+    Ok(())
 }
 
 /// How many pictures the other fields of the column speak of.

@@ -55,6 +55,11 @@ impl<'a> Json<'a> {
 }
 
 impl<'a> Object<'a> {
+    /// An object with one key.
+    pub fn of(key: &'a str, value: Json<'a>) -> Self {
+        Self(vec![(key.into(), value)])
+    }
+
     /// Whether the key is there, with whatever value.
     pub fn has(&self, key: &str) -> bool {
         self.0.iter().any(|(name, _)| name == key)

@@ -10,6 +10,7 @@
 //! a single `<image>` moves to the front of its turn); what would train on something else than the
 //! author meant is an error with the number of the turn.
 
+mod given;
 mod json;
 mod repair;
 mod shape;
@@ -20,6 +21,7 @@ use turns::Placed;
 
 use crate::error::{self, RecordFault};
 
+pub use given::Given;
 pub use repair::Repair;
 pub(crate) use repair::is_space;
 
@@ -100,7 +102,25 @@ impl Record {
     /// # Errors
     /// As [`Record::from_json`].
     pub fn read(json: &str, index: usize, reading: Reading) -> error::Result<Self> {
-        let mut fields = object(json)?;
+        Self::checked(object(json)?, reading, Ok, || index.to_string())
+    }
+
+    /// The same of a record that has a name and pictures from elsewhere; a list is its conversation.
+    ///
+    /// # Errors
+    /// As [`Record::from_json`], and for other pictures than those.
+    pub fn read_given(json: &str, given: &Given<'_>, reading: Reading) -> error::Result<Self> {
+        let resolve = |named| given.resolve(named);
+        Self::checked(object_or_turns(json)?, reading, resolve, || given.id.to_owned())
+    }
+
+    /// pictures: what the names of pictures in the record stand for.
+    fn checked(
+        mut fields: Object<'_>,
+        reading: Reading,
+        pictures: impl FnOnce(Vec<String>) -> Result<Vec<String>, RecordFault>,
+        id: impl FnOnce() -> String,
+    ) -> error::Result<Self> {
         let mut images = image_paths(&mut fields)?;
         let (mut named, mut repairs) = (Vec::new(), Vec::new());
         let mut turns = shape::read(&mut fields, &mut named, &mut repairs)?;
@@ -109,11 +129,12 @@ impl Record {
         } else if !named.is_empty() {
             return Err(RecordFault::TwoOf("image", "an image in a turn").into());
         }
+        images = pictures(images)?;
         repair::keep_whole_rounds(&mut turns, reading, &mut repairs)?;
         repair::check_answers(&turns)?;
         repair::settle_images(&mut turns, &mut images, reading, &mut repairs)?;
         Ok(Self {
-            id: label("id", fields.take("id"))?.unwrap_or_else(|| index.to_string()),
+            id: label("id", fields.take("id"))?.unwrap_or_else(id),
             images,
             turns: turns.into_iter().map(|Placed { role, text, .. }| Turn { role, text }).collect(),
             category: label("category", fields.take("category"))?,
@@ -148,16 +169,31 @@ pub fn count_tags(text: &str) -> usize {
 }
 
 fn object(json: &str) -> Result<Object<'_>, RecordFault> {
-    if json.len() > LARGEST {
-        return Err(RecordFault::TooLarge(LARGEST));
-    }
-    match Json::parse(json)? {
+    match bounded(json)? {
         Json::Object(fields) => Ok(fields),
         other => {
             let detail = format!("got {}, expected a record, i.e. a JSON object", other.kind());
             Err(RecordFault::Malformed(detail))
         }
     }
+}
+
+fn object_or_turns(json: &str) -> Result<Object<'_>, RecordFault> {
+    match bounded(json)? {
+        turns @ Json::List(_) => Ok(Object::of("conversations", turns)),
+        Json::Object(fields) => Ok(fields),
+        other => {
+            let expected = "expected a JSON object or a list of turns";
+            Err(RecordFault::Malformed(format!("got {}, {expected}", other.kind())))
+        }
+    }
+}
+
+fn bounded(json: &str) -> Result<Json<'_>, RecordFault> {
+    if json.len() > LARGEST {
+        return Err(RecordFault::TooLarge(LARGEST));
+    }
+    Json::parse(json)
 }
 
 fn label(field: &'static str, value: Option<Json<'_>>) -> Result<Option<String>, RecordFault> {

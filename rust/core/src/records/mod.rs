@@ -5,6 +5,7 @@
 //! malformed record does not make the others unreadable.
 
 mod choice;
+mod container;
 mod lines;
 mod list;
 mod part;

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 
 use serde::de::IgnoredAny;
 
-use super::scan::Span;
+use super::container::{self, Container};
+use super::scan::{Fault, Found, Scanner, Span};
 use super::source::Source;
 use super::spans::{Index, Stop};
 use crate::error::{Error, RecordFault, Result};
 use crate::fingerprint::Fingerprint;
-use crate::index::Place;
-use crate::parquet::{self, Table};
+use crate::pairs::Pair;
 use crate::record::{LARGEST, Reading, Record};
 use crate::source::{Images, open_regular};
 
@@ -26,6 +26,8 @@ pub struct Part {
     index: Index,
     /// numbers in the file; None = all, once
     chosen: Option<Vec<u32>>,
+    /// whether each line is a [`Pair`]
+    has_pairs: bool,
     /// that lie in the same file
     pictures: Option<Images>,
 }
@@ -34,31 +36,35 @@ impl Part {
     pub(super) fn open(path: &Path, place: &Place) -> Result<Self> {
         let name = path.display().to_string();
         let named = |error| Error::Data(format!("`{name}`: {error}"));
-        let file = open_regular(path).map_err(named)?;
-        let source =
-            Source::File(file.try_clone().map_err(|error| Stop::from(error).in_file(&name))?);
-        if source.read(0, parquet::MAGIC.len()).is_ok_and(|start| *start == *parquet::MAGIC) {
-            let Table { records, pictures } = Table::open(path)?;
-            return Ok(Self {
-                path: Some(path.to_owned()),
-                pictures: Some(pictures.into()),
-                ..Self::from_text(&name, records)?
-            });
+        let source = Source::open(path).map_err(named)?;
+        let start = source.start(container::START).map_err(|error| named(gone(&error)))?;
+        match Container::open(path, &start)? {
+            None => Self::new(name, source, Scanner::default()),
+            Some(container) => Self::of_container(name, container),
         }
-        Ok(Self { path: Some(path.to_owned()), ..Self::new(name, source)? })
+    }
+
+    fn of_container(name: String, container: Container) -> Result<Self> {
+        let mut lines = Vec::new();
+        container.write(&name, &mut lines)?;
+        let lines = String::from_utf8(lines).map_err(|error| Error::Data(error.to_string()))?;
+        let part = Self::new(name, Source::Text(lines), Scanner::of_lines())?;
+        Ok(Self {
+            has_pairs: container.has_pairs(),
+            pictures: Some(container.into_images()),
+            ..part
+        })
     }
 
     pub(super) fn from_text(name: &str, text: String) -> Result<Self> {
-        let source = Source::Text(text);
-        let index = Index::scan(&source).map_err(|stop| stop.in_file(name))?;
-        Self::new(name.to_owned(), source, index)
+        Self::new(name.to_owned(), Source::Text(text), Scanner::default())
     }
 
-    fn new(name: String, source: Source) -> Result<Self> {
-        let (found, fingerprint) = scan(&source).map_err(|stop| stop.in_file(&name))?;
+    fn new(name: String, source: Source, scanner: Scanner) -> Result<Self> {
+        let (found, fingerprint) = scan(&source, scanner).map_err(|stop| stop.in_file(&name))?;
         let Found { spans, by_line } = found;
-        let (path, chosen, pictures) = (None, None, None);
-        let part = Self { name, path, source, spans, fingerprint, chosen, pictures };
+        let (chosen, has_pairs, pictures) = (None, false, None);
+        let part = Self { name, source, spans, fingerprint, chosen, has_pairs, pictures };
         if by_line {
             part.check_lines()?;
         }
@@ -67,7 +73,7 @@ impl Part {
 
     /// An object over many lines is one by mistake; as one record a line all of it would be bad.
     fn check_lines(&self) -> Result<()> {
-        let Ok(first) = self.text(0) else { return Ok(()) };
+        let Ok(first) = self.line(0) else { return Ok(()) };
         let open = serde_json::from_str::<IgnoredAny>(&first).is_err_and(|error| error.is_eof());
         if open && self.index.len() > 1 {
             let (name, line) = (&self.name, self.line(0));
@@ -148,20 +154,22 @@ impl Part {
     }
 
     /// Record `number` of the file, checked.
-    ///
-    /// # Errors
-    /// The [`RecordFault`], or why the file cannot be read any more; without the record's place.
-    ///
-    /// # Panics
-    /// If `number` is not below [`Part::records`].
-    pub fn get(&self, number: usize, reading: Reading) -> Result<Record> {
-        let text = self.text(number)?;
+    pub(super) fn get(&self, number: usize, reading: Reading) -> Result<Record> {
+        let text = self.line(number)?;
+        if self.has_pairs {
+            return Pair::parse(&text)?.record(reading);
+        }
         Record::read(&text, number, reading).map_err(|error| self.with_line(number, error))
     }
 
     /// Record `number` of the file as it is written.
     pub(super) fn text(&self, number: usize) -> Result<Cow<'_, str>> {
-        let Span { start, length, .. } = self.index.get(number).map_err(|error| gone(&error))?;
+        let text = self.line(number)?;
+        if self.has_pairs { Ok(Pair::parse(&text)?.text()?.into()) } else { Ok(text) }
+    }
+
+    fn line(&self, number: usize) -> Result<Cow<'_, str>> {
+        let Span { start, length, .. } = self.spans[number];
         let length = length as usize;
         if length > LARGEST {
             return Err(RecordFault::TooLarge(LARGEST).into());
@@ -193,13 +201,14 @@ impl Part {
         match id {
             Ok(Ok(Id { id: serde_json::Value::String(id) })) => id,
             Ok(Ok(Id { id: serde_json::Value::Number(id) })) => id.to_string(),
-            _ => number.to_string(),
+            _ => self.key(number).unwrap_or_else(|| number.to_string()),
         }
     }
 
-    /// In which record `number` starts; 0 where that cannot be read any more.
-    fn line(&self, number: usize) -> u32 {
-        self.index.get(number).map_or(0, |span| span.line)
+    /// What the entries of a pair have in common.
+    fn key(&self, number: usize) -> Option<String> {
+        let line = self.has_pairs.then(|| self.line(number))?.ok()?;
+        Some(Pair::parse(&line).ok()?.key().to_owned())
     }
 
     /// What is no JSON object has a place in the file.
@@ -215,6 +224,40 @@ impl Part {
             other => other,
         }
     }
+}
+
+/// Why a scan stops.
+enum Stop {
+    Fault(Fault),
+    Read(io::Error),
+}
+
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Self {
+        Self::Read(error)
+    }
+}
+
+impl Stop {
+    fn in_file(self, name: &str) -> Error {
+        Error::Data(match self {
+            Self::Read(error) => format!("`{name}`: {error}"),
+            Self::Fault(Fault::NoRecords(detail)) => format!("`{name}`: {detail}"),
+            Self::Fault(Fault::At { line, column, detail }) => {
+                format!("`{name}`: line {line} column {column}: {detail}")
+            }
+        })
+    }
+}
+
+/// The records of a file and its fingerprint.
+fn scan(source: &Source, mut scanner: Scanner) -> std::result::Result<(Found, u64), Stop> {
+    let mut hasher = Fingerprint::default();
+    source.blocks(|block| {
+        hasher.update(block);
+        scanner.feed(block).map_err(Stop::Fault)
+    })?;
+    Ok((scanner.finish().map_err(Stop::Fault)?, hasher.finish()))
 }
 
 fn gone(error: &io::Error) -> Error {

@@ -106,6 +106,11 @@ impl Default for Scanner {
 }
 
 impl Scanner {
+    /// For a file that is known to have one record in each line, or none at all.
+    pub(super) fn of_lines() -> Self {
+        Self { kind: Kind::Lines(Lines::default()), ..Self::default() }
+    }
+
     /// Takes the next bytes.
     ///
     /// # Errors

@@ -7,6 +7,10 @@ use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use crate::error::Error;
+use crate::source::{file, open_regular};
 
 /// Bytes that are read at once; they fit into the second cache.
 const BLOCK: usize = 256 << 10;
@@ -19,6 +23,25 @@ pub(super) enum Source {
 }
 
 impl Source {
+    /// Opens a regular file.
+    ///
+    /// # Errors
+    /// The cause; the name is for the caller to add.
+    pub(super) fn open(path: &Path) -> Result<Self, Error> {
+        open_regular(path).map(Self::File)
+    }
+
+    /// The first bytes, at most `most`.
+    ///
+    /// # Errors
+    /// What reading gives.
+    pub(super) fn start(&self, most: usize) -> io::Result<Vec<u8>> {
+        match self {
+            Self::Text(text) => Ok(text.as_bytes()[..most.min(text.len())].to_owned()),
+            Self::File(file) => file::start(file, most),
+        }
+    }
+
     /// `take(block)` for all bytes, in order.
     ///
     /// # Errors

@@ -217,7 +217,7 @@ fn check_different(files: &[Archive]) -> Result<()> {
 }
 
 /// `length` bytes from `at` on.
-pub(super) fn read_at(file: &File, at: u64, length: u64) -> Cause<Vec<u8>> {
+pub(crate) fn read_at(file: &File, at: u64, length: u64) -> Cause<Vec<u8>> {
     let length = usize::try_from(length).map_err(|_| "no memory to read it")?;
     let mut bytes = Vec::new();
     bytes.try_reserve_exact(length).map_err(|_| "no memory to read it")?;

@@ -60,7 +60,7 @@ pub(super) fn buffer(room: usize) -> Result<Vec<u8>> {
 }
 
 /// Refuses a file by its size in bytes.
-pub(super) fn check_size(size: u64, limits: &Limits) -> Result<()> {
+pub(crate) fn check_size(size: u64, limits: &Limits) -> Result<()> {
     if size <= limits.file_bytes as u64 {
         return Ok(());
     }
@@ -69,7 +69,7 @@ pub(super) fn check_size(size: u64, limits: &Limits) -> Result<()> {
 }
 
 /// The first bytes of a file, at most `most`.
-pub(super) fn start(file: &File, most: usize) -> io::Result<Vec<u8>> {
+pub(crate) fn start(file: &File, most: usize) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; most];
     let mut filled = 0;
     while filled < most {
@@ -103,6 +103,6 @@ pub(super) fn missing(cause: &str) -> Error {
     ImageFault::Missing(cause.to_owned()).into()
 }
 
-pub(super) fn fault(cause: &str) -> Error {
+pub(crate) fn fault(cause: &str) -> Error {
     ImageFault::Unreadable(cause.to_owned()).into()
 }

@@ -4,14 +4,14 @@
 //! lock, forked processes can use one open archive, and a file that is cut off meanwhile is an error
 //! and never a signal.
 
-mod archive;
-mod file;
+pub(crate) mod archive;
+pub(crate) mod file;
 mod folder;
-mod handle;
-mod index;
-mod names;
-mod size;
-mod tar;
+pub(crate) mod handle;
+pub(crate) mod index;
+pub(crate) mod names;
+mod several;
+pub(crate) mod tar;
 #[cfg(test)]
 mod tests;
 mod zip;
@@ -23,6 +23,7 @@ use folder::Folder;
 use several::{Several, only_archives};
 
 use crate::image::Limits;
+use crate::pairs::Pairs;
 use crate::parquet::Pictures;
 use crate::{Error, Result};
 
@@ -41,6 +42,13 @@ enum Kind {
     Several(Several),
     /// boxed: its reader knows all columns and row groups
     Table(Box<Pictures>),
+    Pairs(Pairs),
+}
+
+impl From<Pairs> for Images {
+    fn from(pairs: Pairs) -> Self {
+        Self(Kind::Pairs(pairs))
+    }
 }
 
 impl From<Pictures> for Images {
@@ -103,6 +111,7 @@ impl Images {
             Kind::Archives(archives) => in_archives(archives, name, None, limits),
             Kind::Several(places) => places.read(name, None, limits),
             Kind::Table(pictures) => pictures.read(name, limits),
+            Kind::Pairs(pairs) => pairs.read(name, None, limits),
         }
     }
 
@@ -119,6 +128,7 @@ impl Images {
             Kind::Archives(archives) => in_archives(archives, name, Some(most), limits),
             Kind::Several(places) => places.read(name, Some(most), limits),
             Kind::Table(pictures) => pictures.read(name, limits),
+            Kind::Pairs(pairs) => pairs.read(name, Some(most), limits),
         }
     }
 }

@@ -7,7 +7,7 @@ const LONGEST: usize = 4096;
 
 /// A name without `.` and empty parts, as `tar` and people write them; `None` for one that leads out
 /// of the archive or is no text.
-pub(super) fn clean(name: &[u8]) -> Option<Cow<'_, str>> {
+pub(crate) fn clean(name: &[u8]) -> Option<Cow<'_, str>> {
     let name = std::str::from_utf8(name).ok().filter(|name| name.len() <= LONGEST)?;
     let mut parts = name.split('/');
     if name.starts_with('/') || name.contains('\0') || parts.clone().any(|part| part == "..") {

@@ -16,7 +16,7 @@ const BLOCK: u64 = 512;
 const LONGEST_EXTENSION: u64 = 1 << 20;
 
 /// Whether a file starts with a tar header.
-pub(super) fn is_tar(start: &[u8]) -> bool {
+pub(crate) fn is_tar(start: &[u8]) -> bool {
     <&[u8; 512]>::try_from(start).is_ok_and(|block| sound(Header::from_byte_slice(block)))
 }
 
