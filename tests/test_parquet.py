@@ -150,3 +150,53 @@ def test_damaged_files_are_typed_errors(tmp_path: Path) -> None:
         except (DataError, ImageError):
             refused += 1
     assert refused
+
+
+def sharded(folder: Path, count: int) -> list[Path]:
+    """The rows of one table over several files, named as the Hub names them."""
+    whole = pq.read_table(written(folder, "images as structs"))
+    parts = folder / "data"
+    parts.mkdir()
+    step = -(-len(whole) // count)
+    paths = [parts / f"train-{n:05d}-of-{count:05d}.parquet" for n in range(count)]
+    for number, path in enumerate(paths):
+        pq.write_table(whole.slice(number * step, step), path, row_group_size=5)
+    return paths
+
+
+@pytest.mark.parametrize("count", [1, 3, 41])
+def test_several_files_are_one_data_set(tmp_path: Path, count: int) -> None:
+    paths = sharded(tmp_path, count)
+    whole = dataset(as_json(tmp_path, "images as structs"), PICTURES[0].parent)
+    pattern = f"{tmp_path}/data/train-{{00000..{count - 1:05d}}}-of-{count:05d}.parquet"
+    (tmp_path / "data" / "README.md").write_text("a card")
+    for data in (paths, tmp_path / "data", pattern):
+        parts = dataset(data)
+        assert len(parts) == len(whole)
+        for row in range(0, len(whole), 3):
+            for key, value in parts[row].items():
+                assert np.array_equal(value, whole[row][key]), (row, key)
+
+
+def test_a_strategy_is_about_all_files_together(tmp_path: Path) -> None:
+    sharded(tmp_path, 4)
+    mix = tmp_path / "mix.yaml"
+    mix.write_text("datasets: [{json_path: data, sampling_strategy: 'end:30%'}]")
+    data = dataset(mix)
+    ids = [json.loads(data._core.json(index))["id"] for index in range(len(data))]
+    assert ids == [f"r{row}" for row in range(28, 40)]
+
+
+def test_one_damaged_file_of_several_is_named(tmp_path: Path) -> None:
+    paths = sharded(tmp_path, 3)
+    paths[1].write_bytes(paths[1].read_bytes()[:-9])
+    with pytest.raises(DataError, match=f"`{paths[1]}`: malformed parquet"):
+        dataset(tmp_path / "data")
+
+
+def test_a_table_without_rows(tmp_path: Path) -> None:
+    table = pa.table({"inputs": pa.array([], pa.string()), "targets": pa.array([], pa.string())})
+    pq.write_table(table, tmp_path / "none.parquet")
+    pq.write_table(pa.table({"inputs": ["a"], "targets": ["b"]}), tmp_path / "one.parquet")
+    assert len(dataset(tmp_path / "none.parquet")) == 0
+    assert len(dataset(f"{tmp_path}/{{none,one}}.parquet")) == 1

@@ -129,7 +129,7 @@ def _add_index(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--images",
         metavar="PLACE",
-        help="folder, .zip or .tar of the pictures, or several in braces; without it none is opened",
+        help="folder, .zip or .tar of the pictures, several in braces; without it none is opened",
     )
     _add_sizes(parser)
     _add_reading(parser)

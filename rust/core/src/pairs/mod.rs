@@ -1,4 +1,4 @@
-//! Records in a tar, with their pictures beside them, as WebDataset keeps them.
+//! Records in a tar, with their pictures beside them, as `WebDataset` keeps them.
 //!
 //! Entries of one key make up a record: `000123.json` with any record that is read elsewhere, or
 //! `000123.txt` with a caption, and the pictures `000123.jpg`, `000123.0.png` and so on. The entries
@@ -50,7 +50,7 @@ impl Pairs {
         for number in 0..groups.len() {
             let pair = groups.pair(number, &file).map_err(unread)?;
             let written = serde_json::to_writer(&mut *out, &pair).map_err(io::Error::from);
-            written.and_then(|()| out.write_all(b"\n")).map_err(unwritten)?;
+            written.and_then(|()| out.write_all(b"\n")).map_err(|error| unwritten(&error))?;
         }
         Ok(())
     }
@@ -80,6 +80,6 @@ fn same_member(found: Cause<Option<Member>>, name: &str) -> Cause<Member> {
 }
 
 /// An error of the place where records are written to.
-pub(crate) fn unwritten(error: io::Error) -> Error {
+pub(crate) fn unwritten(error: &io::Error) -> Error {
     Error::Data(format!("its records cannot be written: {}", error.to_string().to_lowercase()))
 }

@@ -1,4 +1,4 @@
-//! What the names of entries mean, by WebDataset's rules.
+//! What the names of entries mean, by the rules of `WebDataset`.
 
 /// What an entry is to the record of its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -66,7 +66,7 @@ impl Table {
             }
         };
         guarded(|| rows::each(&self.reader, self.column.as_ref(), take)).map_err(Error::Data)?;
-        unwritten.map_or(Ok(()), |error| Err(crate::pairs::unwritten(error)))
+        unwritten.map_or(Ok(()), |error| Err(crate::pairs::unwritten(&error)))
     }
 
     /// The pictures of all rows.

@@ -65,7 +65,7 @@ mod tests {
             let resolved = given.resolve(named).ok();
             assert_eq!(
                 resolved.as_deref(),
-                expected.map(|e| e.iter().map(|s| s.to_string()).collect::<Vec<_>>()).as_deref()
+                expected.map(|e| e.iter().map(ToString::to_string).collect::<Vec<_>>()).as_deref()
             );
         }
     }

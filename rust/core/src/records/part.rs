@@ -73,6 +73,9 @@ impl Part {
 
     /// An object over many lines is one by mistake; as one record a line all of it would be bad.
     fn check_lines(&self) -> Result<()> {
+        if self.spans.is_empty() {
+            return Ok(());
+        }
         let Ok(first) = self.line(0) else { return Ok(()) };
         let open = serde_json::from_str::<IgnoredAny>(&first).is_err_and(|error| error.is_eof());
         if open && self.index.len() > 1 {

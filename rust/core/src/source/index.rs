@@ -191,7 +191,9 @@ impl Index {
         entries.reserve_exact(count - entries.len());
         for (listed, its_tops) in listings {
             entries.extend(listed);
-            its_tops.iter().for_each(|top| add_top(&mut tops, top));
+            for top in &its_tops {
+                add_top(&mut tops, top);
+            }
         }
         entries.shrink_to_fit();
         entries.sort_unstable_by_key(|entry| (entry.hash, entry.place));

@@ -27,7 +27,7 @@ fn small_zip(data: &[u8]) -> Vec<u8> {
 fn read(file: &[u8], name: &str) -> Option<Vec<u8>> {
     let path = place(name);
     fs::write(&path, file).expect("write");
-    let images = Images::open(&[path.clone()], false);
+    let images = Images::open(std::slice::from_ref(&path), false);
     fs::remove_file(&path).expect("remove");
     images.ok()?.read("a", &Limits::default()).ok()
 }
