@@ -176,7 +176,7 @@ def test_a_large_file_takes_little_memory(tmp_path):
     )
     found, kibibytes = map(int, done.stdout.split())
     assert found == count
-    assert kibibytes << 10 < 48 * count + (2 << 20)
+    assert kibibytes << 10 < 48 * count + (4 << 20)
 
 
 def test_several_files_are_one_data_set(tmp_path):
