@@ -122,7 +122,7 @@ def lightning(folder):
 
 
 def lengths_of_passes(options):
-    """Batches of two passes for each of `options`, a setting per rank each, or why there are none."""
+    """Batches of two passes for each of `options`, one per rank each, or why there are none."""
     import torch.distributed as dist
 
     dist.init_process_group("gloo")

@@ -2,7 +2,7 @@ use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
-use super::block::{BAD, Block, ROWS, Row, codes, mask};
+use super::block::{Block, ROWS, Row, codes, mask};
 use super::fault::Fault;
 use super::table::Table;
 use super::wanted::Wanted;
