@@ -119,7 +119,11 @@ impl Block {
     fn makes_sense(&self, max_length: usize) -> bool {
         let bad = self.rows.iter().enumerate().filter(|(_, row)| row.tokens == 0);
         let reasons = self.faults.keys().map(|&place| place as usize);
-        bad.map(|(place, _)| place).eq(reasons)
-            && self.rows.iter().all(|&row| row == UNKNOWN || row.tokens as usize <= max_length)
+        let possible = |&row: &Row| match row.tokens {
+            0 => row == BAD,
+            u32::MAX => row == UNKNOWN,
+            tokens => tokens as usize <= max_length,
+        };
+        bad.map(|(place, _)| place).eq(reasons) && self.rows.iter().all(possible)
     }
 }

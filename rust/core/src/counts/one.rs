@@ -34,8 +34,7 @@ fn slots(dataset: &Dataset, part: usize, record: &Record) -> Result<Vec<usize>> 
     if config.mode != Mode::AnyRes {
         return Ok(vec![config.patches(); record.images.len()]);
     }
-    let images = dataset.images_in(part);
-    let tokens = |path: &String| match images.size(path, &config.decode) {
+    let tokens = |path: &String| match dataset.size_in(part, path) {
         Ok((width, height)) => Ok(config.image_tokens(width, height)),
         Err(error) => Err(error.in_image(path)),
     };

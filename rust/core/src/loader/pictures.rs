@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::counters::Tally;
 use super::{Batch, Dataset};
 use crate::error::{Error, ImageFault, Result};
-use crate::image::{Cached, Form, Known, Limits, Mode, Output, Pixels, Places, fit_file, look};
+use crate::image::{Cached, Form, Known, Mode, Output, Pixels, Places, fit_file, look};
 use crate::parallel::{self, Crew};
 use crate::reads::{self, Lost, Reads};
 use crate::records::Records;
@@ -40,13 +40,13 @@ enum Held {
 }
 
 impl Held {
-    fn read(&self, path: &str, limits: &Limits) -> Result<Vec<u8>> {
+    fn images(&self, path: &str) -> Result<&Images> {
         match self {
-            Self::Apart(images) => images.read(path, limits),
-            Self::WithRecords(records, index) => match records.pictures(*index) {
-                Some(images) => images.read(path, limits),
-                None => Err(ImageFault::Missing(path.to_owned()).into()),
-            },
+            Self::Apart(images) => Ok(images),
+            Self::WithRecords(records, part) => records
+                .file(*part)
+                .pictures()
+                .ok_or_else(|| ImageFault::Missing(path.to_owned()).into()),
         }
     }
 }
@@ -122,14 +122,29 @@ impl Dataset {
 
     /// Reads a picture file, on whatever thread.
     fn reading(&self, record: usize, path: &str) -> impl FnOnce() -> File + Send + 'static {
-        let held = match self.records.pictures(record) {
-            Some(_) => Held::WithRecords(Arc::clone(&self.records), record),
-            None => Held::Apart(Arc::clone(&self.images[self.records.part(record)])),
-        };
+        let held = self.held(self.records.part(record));
         let (path, limits) = (path.to_owned(), self.image.decode.limits);
         move || {
             let begun = Instant::now();
-            (held.read(&path, &limits), begun.elapsed())
+            let bytes = held.images(&path).and_then(|images| images.read(&path, &limits));
+            (bytes, begun.elapsed())
+        }
+    }
+
+    /// Width and height that the header of a picture says, of a record of the file `part`.
+    ///
+    /// # Errors
+    /// As [`Images::size`]; `Stuck` if the header does not come in time.
+    pub(crate) fn size_in(&self, part: usize, path: &str) -> Result<(usize, usize)> {
+        let (held, path, options) = (self.held(part), path.to_owned(), self.image.decode);
+        let look = move || held.images(&path).and_then(|images| images.size(&path, &options));
+        reads::within(self.read_timeout, look).unwrap_or_else(|lost| Err(gone(&lost)))
+    }
+
+    fn held(&self, part: usize) -> Held {
+        match self.records.file(part).pictures() {
+            Some(_) => Held::WithRecords(Arc::clone(&self.records), part),
+            None => Held::Apart(Arc::clone(&self.images[part])),
         }
     }
 
@@ -151,9 +166,14 @@ impl Dataset {
 
 fn file(read: std::result::Result<File, Lost>) -> File {
     read.unwrap_or_else(|lost| match lost {
-        Lost::Stuck(after) => (Err(ImageFault::Stuck(after).into()), after),
-        Lost::Panicked => {
-            (Err(Error::Data("internal error: reading panicked".into())), Duration::ZERO)
-        }
+        Lost::Stuck(after) => (Err(gone(&lost)), after),
+        Lost::Panicked => (Err(gone(&lost)), Duration::ZERO),
     })
+}
+
+fn gone(lost: &Lost) -> Error {
+    match lost {
+        Lost::Stuck(after) => ImageFault::Stuck(*after).into(),
+        Lost::Panicked => Error::Data("internal error: reading panicked".into()),
+    }
 }
