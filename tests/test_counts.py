@@ -7,11 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
-from llava_fast import DataError, DataLoader, ImageConfig, ImageError, LlavaDataset, _rust
+from llava_fast import DataError, LlavaDataset, _rust
 from llava_fast.index.request import Request
 from tests import dirty_records, tiny_data
 from tests.scale import scaled
@@ -19,8 +17,6 @@ from tests.scale import scaled
 FAMILY = "sp_legacy"
 LIMIT = 128
 BLOCK = 1024  # records that are written at once
-GRIDS = [[28, 56], [56, 28], [56, 56]]
-ANYRES = ImageConfig(size=28, mode="anyres", grid_pinpoints=GRIDS)
 
 Figures = tuple[list[int], list[int], list[tuple[int, str, str]], dict[str, int]]
 
@@ -213,61 +209,6 @@ def test_where_nothing_can_be_written_it_is_counted_each_time(
     run = counts(copy, index_dir=str(folder))
     assert counted(run)[:2] == first[:2]
     assert run.kept()[0][0].startswith(str(folder))
-
-
-def picture(path: Path, width: int, height: int) -> None:
-    Image.fromarray(np.zeros((height, width, 3), np.uint8)).save(path)
-
-
-@pytest.fixture
-def pictures(tmp_path: Path) -> Path:
-    tiny_data.write(tmp_path, 12)
-    return tmp_path
-
-
-def anyres(folder: Path, **options: object) -> LlavaDataset:
-    return tiny_data.dataset(folder, image=ANYRES, **{"on_bad_sample": "skip"} | options)
-
-
-def test_a_picture_that_was_missing_is_looked_for_again(pictures: Path) -> None:
-    hidden = (pictures / "4.jpg").rename(pictures / "hidden")
-    first = anyres(pictures)
-    assert [(bad.record, bad.code) for bad in first.bad] == [(4, "missing_image")]
-    assert first.lengths[4] == 0
-    (path,) = side_files(pictures)
-    size = path.stat().st_size
-    assert anyres(pictures).bad == first.bad
-    assert path.stat().st_size == size
-    with pytest.raises(ImageError, match=r"record 4 \(id `r4`\).*image `4.jpg`"):
-        anyres(pictures, on_bad_sample="raise")
-    hidden.rename(pictures / "4.jpg")
-    again = anyres(pictures)
-    assert again.bad == []
-    assert again.lengths[4] > 0
-    assert (np.delete(again.lengths, 4) == np.delete(first.lengths, 4)).all()
-
-
-def test_a_record_that_has_changed_since_is_a_hole_of_the_planned_length(pictures: Path) -> None:
-    picture(pictures / "4.jpg", 30, 30)
-    before = anyres(pictures)
-    picture(pictures / "4.jpg", 100, 20)
-    dataset = anyres(pictures)
-    assert (dataset.lengths == before.lengths).all()
-    loader = DataLoader(dataset, pack_tokens=tiny_data.PACK, format="native", shuffle=False)
-    planned = dict.fromkeys(range(12), 0)
-    for batch in loader:
-        for record, length in zip(
-            batch["records"].tolist(), batch["cu_seqlens"].diff().tolist(), strict=True
-        ):
-            planned[record] = length
-    assert planned == dict(enumerate(dataset.lengths.tolist()))
-    assert [(bad.record, bad.code) for bad in dataset.bad] == [(4, "changed_length")]
-    fresh = counted(_rust.Counts(dataset._core, fresh=True))[0]
-    assert fresh[4] != before.lengths[4]
-    again = anyres(pictures)
-    assert again.lengths.tolist() == fresh
-    list(DataLoader(again, pack_tokens=tiny_data.PACK))
-    assert again.bad == []
 
 
 def test_the_first_bad_record_raises_with_its_place(data: Path) -> None:
