@@ -30,6 +30,7 @@ folder = Path(sys.argv[1])
 words = tiny_data.tokenizer()
 tiny = {"image": tiny_data.IMAGE}
 large = {"image": ImageConfig(size=336)}
+album = large | {"max_length": 2**20}
 
 
 def data(name, settings):
@@ -63,7 +64,7 @@ calls = {
     "planning an epoch": plan,
     "waiting for a batch": lambda: first_batch(0),
     "waiting for worker processes": lambda: first_batch(2),
-    "making a sample of many pictures": lambda: data("album.json", large | {"max_length": 2**20})[0],
+    "making a sample of many pictures": lambda: data("album.json", album)[0],
     "reading batch after batch": forever,
 }
 data("train.json", tiny)

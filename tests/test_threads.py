@@ -55,12 +55,18 @@ def digest_in_a_child(loader, method):
 
 # Where the loader is, how many worker processes it has, and how all of them begin; the cheap first.
 STARTS = [
-    *((place, workers, "fork") for place, workers in (("here", 2), ("child", 0), ("child", 2))),
+    ("here", 2, "fork"),
+    ("child", 0, "fork"),
+    ("child", 2, "fork"),
     ("child", 0, "forkserver"),
     ("here", 2, "spawn"),
     ("here", 4, "fork"),
-    *((place, workers, "forkserver") for place, workers in (("here", 2), ("child", 2), ("here", 4))),
-    *((place, workers, "spawn") for place, workers in (("child", 0), ("child", 2), ("here", 4))),
+    ("here", 2, "forkserver"),
+    ("child", 2, "forkserver"),
+    ("here", 4, "forkserver"),
+    ("child", 0, "spawn"),
+    ("child", 2, "spawn"),
+    ("here", 4, "spawn"),
 ]
 
 

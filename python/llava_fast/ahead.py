@@ -76,12 +76,7 @@ class ReadAhead:
         if made is None:
             raise DataError(
                 f"batch {plan.step} of epoch {plan.epoch} is not there after {patience:.0f} s; "
-                f"it has the records {_named(plan)}",
+                f"it has the records {plan.named()}",
                 "stuck_read",
             )
-        return Made(*made)
-
-
-def _named(records: list[int], most: int = 20) -> str:
-    more = f" and {len(records) - most} more" if len(records) > most else ""
-    return ", ".join(str(record) for record in records[:most]) + more
+        return made

@@ -28,19 +28,17 @@ from typing import Any
 
 import numpy as np
 from torch.utils.data import DataLoader as TorchDataLoader
-from torch.utils.data.dataloader import (
-    _BaseDataLoaderIter,
-    _MultiProcessingDataLoaderIter,
-    _SingleProcessDataLoaderIter,
-)
+from torch.utils.data.dataloader import _BaseDataLoaderIter
 
 from llava_fast import _rust
 from llava_fast.checks import LARGEST_COUNT, LARGEST_SEED, integer
 from llava_fast.dataset import Batch, LlavaDataset
 from llava_fast.errors import DataError
 from llava_fast.explain import explain
-from llava_fast.stats import BatchOfWorker, Stats
-from llava_fast.stream import LAST_EPOCH, Order, Plan, PlanSampler
+from llava_fast.handing import FromWorkers, InProcess
+from llava_fast.ranks import compare
+from llava_fast.stats import Stats
+from llava_fast.stream import LAST_EPOCH, Order, PlanSampler
 
 __all__ = ["DataLoader", "LlavaDataset"]
 
@@ -87,7 +85,8 @@ class DataLoader(TorchDataLoader[Batch]):
         come ordered by what they cost, so that the ranks, which take them in turns, wait for each
         other less. It is a part of the order: a run goes on with the same number only.
     torch_kwargs: num_workers, pin_memory, drop_last, timeout, persistent_workers,
-        multiprocessing_context, prefetch_factor, worker_init_fn as in torch.
+        multiprocessing_context, prefetch_factor, worker_init_fn as in torch. A batch of worker
+        processes that does not come within `timeout` seconds (0: 300) is a DataError.
 
     Each pass reads the next epoch; `len()` is the same for all. Raises ValueError for arguments
     that do not go together, DataError and ImageError for what is wrong in the data.
@@ -172,7 +171,7 @@ class DataLoader(TorchDataLoader[Batch]):
                 order.world_size,
             )
             self._compared = True
-        return _InProcess(self) if self.num_workers == 0 else _FromWorkers(self)
+        return InProcess(self) if self.num_workers == 0 else FromWorkers(self)
 
     def stats(self) -> dict[str, Any]:
         """What the batches handed out so far have taken, all passes together, JSON-serialisable:
@@ -238,36 +237,6 @@ class DataLoader(TorchDataLoader[Batch]):
         starts, lengths = borders[:-1].numpy(force=True), borders.diff().numpy(force=True)
         used = np.logical_or.reduceat(filled.flatten().numpy(force=True), starts)
         return int(lengths[used].sum())
-
-
-class _HandsOut(_BaseDataLoaderIter):
-    """Tells the sampler's pass about each batch that leaves the loader: torch asks for more plans
-    than it hands out batches when it reads ahead."""
-
-    def _next_index(self) -> Plan:
-        self._sampler_iter.counted = True
-        return super()._next_index()
-
-    def __next__(self) -> Batch:
-        batch = super().__next__()
-        waited = perf_counter() - begun
-        note = self._sampler_iter.note
-        if isinstance(batch, BatchOfWorker):
-            assert isinstance(self._dataset, LlavaDataset)
-            self._dataset.note_bad(batch.bad, batch.records)
-            note, batch = batch.note, dict(batch)
-        self._sampler_iter.handed_out()
-        if note is not None:
-            self._stats.add(waited, note)
-        return batch
-
-
-class _InProcess(_HandsOut, _SingleProcessDataLoaderIter):
-    pass
-
-
-class _FromWorkers(_HandsOut, _MultiProcessingDataLoaderIter):
-    pass
 
 
 def _finished(batches: list[Batch]) -> Batch:

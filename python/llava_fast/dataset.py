@@ -239,15 +239,16 @@ class LlavaDataset(Dataset[Batch]):
     def _build(self, plan: Plan) -> tuple[Batch, list[BadSample]]:
         return self._batch(list(plan), plan.order.layout, plan.order.threads)
 
-    def _batch(
-        self, records: list[int], layout: str, threads: int | None
-    ) -> tuple[Batch, list[BadSample]]:
-        arrays, bad = self._core.batch(records, layout, self._skips, threads or _default_threads())
-        tensors = {
-            key: torch.from_numpy(x) if isinstance(x, np.ndarray) else x
-            for key, x in arrays.items()
-        }
-        return tensors, [BadSample(*row) for row in bad]
+    def _note(self, plan: Plan, bad: list[BadSample], spent: Spent) -> Note:
+        lengths = dict(zip(plan, plan.lengths, strict=True))
+        for sample in bad:
+            lengths.pop(sample.record, None)
+        room = plan.order.room or len(plan) * max(plan.lengths, default=0)
+        before, self._cache_counts = self._cache_counts, self._core.cache_counts()
+        hits, misses = (now - then for now, then in zip(self._cache_counts, before, strict=True))
+        codes = [sample.code for sample in bad]
+        step, samples = plan.step, len(lengths)
+        return Note(step, samples, sum(lengths.values()), room, codes, spent, (hits, misses))
 
     def _refuse_second_sharding(self, plan: Plan) -> None:
         """A rank has its own batches already; a framework that deals them out again loses data."""

@@ -18,9 +18,10 @@ class Spent(NamedTuple):
 
 
 class Note(NamedTuple):
-    """A batch on its way out: samples, their tokens, the tokens it has room for, the reason codes
+    """A batch on its way out: its step, samples, their tokens, the tokens it has room for, the codes
     of samples that turned out bad, what it took, hits and misses of the pixel cache."""
 
+    step: int
     samples: int
     tokens: int
     room: int

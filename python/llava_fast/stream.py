@@ -62,6 +62,11 @@ class Plan(list[int]):
         self.run = run
         self.counted = counted
 
+    def named(self, most: int = 20) -> str:
+        """Its record numbers, for messages."""
+        more = f" and {len(self) - most} more" if len(self) > most else ""
+        return ", ".join(str(record) for record in self[:most]) + more
+
     def __reduce__(self) -> tuple[Any, ...]:
         place = (self.order, self.epoch, self.step)
         return Plan, (list(self), self.lengths, *place, None, self.counted)
@@ -182,7 +187,7 @@ class Run(Iterator[Plan]):
         self.epoch = 0
         self.steps = 0
         self._asked = 0
-        self._handed_out = 0
+        self._handed_out = self._due = 0
         self.ahead: ReadAhead | None = None
 
     def __next__(self) -> Plan:
@@ -204,10 +209,27 @@ class Run(Iterator[Plan]):
         lengths = self._rest.lengths(records)
         return Plan(records, lengths, self._order, self.epoch, step, counted=self.counted)
 
-    def handed_out(self) -> None:
-        """The caller of the loader has got one more batch."""
+    @property
+    def waits_for(self) -> Plan | None:
+        """The plan of the batch that is handed out next, None before the first request and after
+        the last batch."""
+        if self._rest is None or self._due == self.steps:
+            return None
+        return self.plan(self._due)
+
+    def passed_over(self) -> None:
+        """Instead of the batch that was due the caller has got an exception about it; the next one
+        comes after it. Without a next one the place stays before it."""
+        self._due += 1
+
+    def ask_again(self) -> None:
+        """What was asked for last was not waited for, as after Ctrl-C."""
+        self._asked = self._due
+
+    def handed_out(self, step: int) -> None:
+        """The caller of the loader has got batch `step`."""
         assert self._rest is not None
-        self._handed_out += 1
+        self._handed_out = self._due = step + 1
         samples = self._rest.samples_after(self._handed_out, self._order.world_size)
         finished = self._handed_out == self.steps
         self._sampler.position = (self.epoch + 1, 0) if finished else (self.epoch, samples)
