@@ -101,11 +101,14 @@ def limited(request: pytest.FixtureRequest) -> Limited:
 
 @pytest.fixture
 def figure(request: pytest.FixtureRequest) -> Figure:
-    """`figure(case, value, unit, side=)`: a figure of ours, or of the peer that `side` names."""
+    """`figure(case, value, unit, side=)`: a figure of ours, or of the peer that `side` names.
+
+    A side whose name begins with `ours` has to keep to the bound of the case.
+    """
     bench = request.path.stem.removeprefix("bench_")
 
     def note(case: str, value: float, unit: str, side: str = "ours") -> results.Figure:
-        bound = goals.FIGURES.get((bench, case)) if side == "ours" else None
+        bound = goals.FIGURES.get((bench, case)) if side.startswith("ours") else None
         row = results.Figure(bench, case, side, value, unit, *(bound or ()))
         ENTRIES[bench].append(row)
         return row

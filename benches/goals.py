@@ -53,6 +53,8 @@ def goal(bench: str, setting: dict[str, str | int]) -> tuple[float, float] | Non
         if peer == "best_path":
             return PATHS.get(str(setting["cpu"]))
         return SCALAR_AGAINST_PILLOW if setting["cpu"] == "scalar" else None
+    if bench == "loader" and setting["workers"] != 2:
+        return None
     if setting.get("path") == "whole":
         return WHOLE
     if setting.get("calls") == "list" or ("cores" in setting and peer != "one_thread"):

@@ -14,16 +14,17 @@ from benches.memory import tree
 PAUSE = 0.05
 
 
-def _ours(data: Path, threads: int) -> Iterable[object]:
-    from benches.bench_loader import ours
+def _loader(side: str, data: Path, workers: int) -> Iterable[object]:
+    """Imports what the side needs: that is a part of its memory."""
+    from benches import loaders
 
-    return ours(data, threads)
+    if side == "threads":
+        return loaders.ours(data, **loaders.PADDED, num_threads=workers)
+    if side == "workers":
+        return loaders.ours(data, **loaders.PADDED, num_workers=workers)
+    from benches.peers.llava_loader import fast_tokenizer
 
-
-def _llava(processor: str, data: Path, workers: int) -> Iterable[object]:
-    from benches.bench_loader import peer
-
-    return peer(processor, data, workers)
+    return loaders.peer(data, workers, loaders.PEERS[side][0](), fast_tokenizer())
 
 
 class Peak:
@@ -51,7 +52,7 @@ def main(side: str, data: Path, workers: int) -> dict[str, float]:
     torch.set_num_threads(1)
     before = tree()
     with Peak() as peak:
-        loader = _ours(data, workers) if side == "ours" else _llava(side, data, workers)
+        loader = _loader(side, data, workers)
         for _ in range(2):
             for _ in loader:
                 pass
