@@ -9,9 +9,6 @@ import sys
 import time
 from pathlib import Path
 
-import pytest
-
-from benches import mixture
 from benches.conftest import Limited
 from benches.records import TOKENIZER
 from benches.results import ROOT
@@ -30,14 +27,8 @@ finally:
 """
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
-    count = 2_000 if request.config.getoption("quick") else mixture.RECORDS
-    return mixture.write(tmp_path_factory.mktemp("records") / "mixture.json", count)
-
-
-def bench_check(limited: Limited, data: Path) -> None:
-    words = ["index", data, "--check", "--tokenizer", TOKENIZER, "--max-length", 4096]
+def bench_check(limited: Limited, mixture_file: Path) -> None:
+    words = ["index", mixture_file, "--check", "--tokenizer", TOKENIZER, "--max-length", 4096]
     words += ["--threads", THREADS, "--json"]
     began = time.perf_counter()
     done = subprocess.run(
@@ -47,7 +38,7 @@ def bench_check(limited: Limited, data: Path) -> None:
     found, kibibytes = json.loads(done.stdout), int(done.stderr.split()[-1])
     assert found["usable"] > 0.99 * found["records"]
     limited(
-        f"--check, text, {found['records']:,} records, {data.stat().st_size / 1e9:.2f} GB, "
+        f"--check, text, {found['records']:,} records, {mixture_file.stat().st_size / 1e9:.2f} GB, "
         f"{THREADS} threads",
         seconds=seconds,
         megabytes=kibibytes * 1024 / 1e6,

@@ -5,12 +5,13 @@ import functools
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 
 from benches import apart as processes
-from benches import goals, pictures, results, timing
+from benches import goals, mixture, pictures, results, timing
 from benches.gates import Gate, GateError, Verdict
 from llava_fast import _rust
 
@@ -114,6 +115,13 @@ def figure(request: pytest.FixtureRequest) -> Figure:
         return row
 
     return note
+
+
+@pytest.fixture(scope="session")
+def mixture_file(quick: bool) -> Iterator[Path]:
+    """665,298 records of 1.2 GB, and what is kept beside them; gone when the run is over."""
+    with TemporaryDirectory() as folder:
+        yield mixture.write(Path(folder) / "mixture.json", 2_000 if quick else mixture.RECORDS)
 
 
 @pytest.fixture(scope="session")

@@ -54,6 +54,7 @@ def main(path: str, threads: int, room: int) -> dict[str, float]:
         "counts": clock[2] - clock[1],
         "plan": clock[3],
         "memory": resident() - before,
+        "most": resident("VmHWM") - before,
     }
 
 

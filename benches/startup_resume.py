@@ -1,47 +1,71 @@
-"""The first batch of a run that goes on near the end of an epoch: `python -m benches.startup_resume
-FOLDER RECORDS` prints the seconds from the state to the batch, and how many of the files of earlier
-batches were opened. Those files do not exist, so each would be a bad sample."""
+"""The first batch of a run that goes on near the end of an epoch.
+
+`python -m benches.startup_resume prepare FILE FOLDER` writes the state of a loader after 99 % of an
+epoch, and pictures: those of the batches that follow, and of the first and last ones that are
+skipped. `... resume FILE FOLDER`, in a process of its own, prints the seconds until the batch, and
+how many pictures were opened: all of them, and those of skipped batches.
+"""
 
 import json
+import os
 import sys
 from pathlib import Path
 from time import perf_counter
 
-from benches import mixture
+from benches.opens import Opens
 from benches.pictures import jpegs
 from benches.records import TOKENIZER
 from llava_fast import DataLoader, LlavaDataset, Tokenizer
 
 ROOM = 4096
+# Batches with pictures: at the start of the epoch, before the place in it, and behind it.
+NEAR = 64
 
 
-def main(folder: Path, count: int) -> dict[str, float]:
-    data = mixture.write(folder / "mixture.json", count)
+def _opened(data: Path, folder: Path) -> DataLoader:
     tokenizer = Tokenizer.from_pretrained(TOKENIZER)
+    dataset = LlavaDataset(data, folder, tokenizer, on_bad_sample="skip", progress=False)
+    return DataLoader(dataset, pack_tokens=ROOM)
 
-    def opened() -> DataLoader:
-        dataset = LlavaDataset(data, folder, tokenizer, on_bad_sample="skip", progress=False)
-        return DataLoader(dataset, pack_tokens=ROOM)
 
-    loader = opened()
-    step = len(loader) * 99 // 100
-    rest = loader.batch_sampler.stream.epoch(0, 0)
-    state = loader.state_dict() | {"samples": rest.samples_after(step, 1)}
-    picture = jpegs(1)[0]
-    for number in rest.batch(step, 0, 1):
-        for path in loader.dataset.describe(number)["images"]:
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            (folder / path).write_bytes(picture)
-    began = perf_counter()
-    again = opened()
-    again.load_state_dict(state)
-    next(iter(again))
-    seconds = perf_counter() - began
-    return {
-        "seconds": seconds,
-        "opened": len([b for b in again.dataset.bad if b.code == "missing_image"]),
-    }
+def prepare(data: Path, folder: Path) -> dict[str, int]:
+    """Counts of batches, and of pictures on each side of the place."""
+    loader = _opened(data, folder)
+    steps = len(loader)
+    place = steps * 99 // 100
+    before = {*range(min(NEAR, place)), *range(max(place - NEAR, 0), place)}
+    after = range(place, min(place + NEAR, steps))
+    skipped, needed = _pictures(loader, before), _pictures(loader, after)
+    source = folder / "picture.jpg"
+    source.write_bytes(jpegs(1)[0])
+    for name in skipped | needed:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        os.link(source, folder / name)
+    samples = loader.batch_sampler.stream.epoch(0, 0).samples_after(place, 1)
+    kept = {"state": loader.state_dict() | {"samples": samples}, "skipped": sorted(skipped)}
+    (folder / "kept.json").write_text(json.dumps(kept))
+    return {"batches": steps, "skipped": len(skipped), "needed": len(needed)}
+
+
+def _pictures(loader: DataLoader, steps: set[int] | range) -> set[str]:
+    documents = [loader.explain(step)["documents"] for step in steps]
+    return {name for some in documents for document in some for name in document["images"]}
+
+
+def resume(data: Path, folder: Path) -> dict[str, float]:
+    """Seconds from the files to the batch, and pictures that were opened on the way."""
+    kept = json.loads((folder / "kept.json").read_text())
+    skipped = {folder / name for name in kept["skipped"]}
+    with Opens({path.parent for path in skipped}) as opens:
+        began = perf_counter()
+        loader = _opened(data, folder)
+        loader.load_state_dict(kept["state"])
+        next(iter(loader))
+        seconds = perf_counter() - began
+        found = opens.so_far()
+    return {"seconds": seconds, "opened": len(found), "skipped": len(found & skipped)}
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(Path(sys.argv[1]), int(sys.argv[2]))))
+    step = {"prepare": prepare, "resume": resume}[sys.argv[1]]
+    print(json.dumps(step(Path(sys.argv[2]), Path(sys.argv[3]))))
