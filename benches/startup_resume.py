@@ -9,6 +9,7 @@ how many pictures were opened: all of them, and those of skipped batches.
 import json
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from time import perf_counter
 
@@ -24,7 +25,9 @@ NEAR = 64
 
 def _opened(data: Path, folder: Path) -> DataLoader:
     tokenizer = Tokenizer.from_pretrained(TOKENIZER)
-    dataset = LlavaDataset(data, folder, tokenizer, on_bad_sample="skip", progress=False)
+    # The longest conversations do not fit.
+    skip = {"on_bad_sample": "skip", "max_bad": 0.01}
+    dataset = LlavaDataset(data, folder, tokenizer, **skip, progress=False)
     return DataLoader(dataset, pack_tokens=ROOM)
 
 
@@ -35,21 +38,22 @@ def prepare(data: Path, folder: Path) -> dict[str, int]:
     place = steps * 99 // 100
     before = {*range(min(NEAR, place)), *range(max(place - NEAR, 0), place)}
     after = range(place, min(place + NEAR, steps))
-    skipped, needed = _pictures(loader, before), _pictures(loader, after)
+    rest = loader.batch_sampler.stream.epoch(0, 0)
+
+    def pictures(steps: Iterable[int]) -> set[str]:
+        records = [record for step in steps for record in rest.batch(step, 0, 1)]
+        return {name for r in records for name in loader.dataset.describe(r)["images"]}
+
+    skipped, needed = pictures(before), pictures(after)
     source = folder / "picture.jpg"
     source.write_bytes(jpegs(1)[0])
     for name in skipped | needed:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         os.link(source, folder / name)
-    samples = loader.batch_sampler.stream.epoch(0, 0).samples_after(place, 1)
-    kept = {"state": loader.state_dict() | {"samples": samples}, "skipped": sorted(skipped)}
+    state = loader.state_dict() | {"samples": rest.samples_after(place, 1)}
+    kept = {"state": state, "skipped": sorted(skipped)}
     (folder / "kept.json").write_text(json.dumps(kept))
     return {"batches": steps, "skipped": len(skipped), "needed": len(needed)}
-
-
-def _pictures(loader: DataLoader, steps: set[int] | range) -> set[str]:
-    documents = [loader.explain(step)["documents"] for step in steps]
-    return {name for some in documents for document in some for name in document["images"]}
 
 
 def resume(data: Path, folder: Path) -> dict[str, float]:

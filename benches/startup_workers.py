@@ -14,7 +14,7 @@ WORKERS = 2
 def main(path: str, room: int, method: str) -> dict[str, float]:
     """The pictures do not exist: they are bad samples, and the text is all that is worked on."""
     tokenizer = Tokenizer.from_pretrained(TOKENIZER)
-    dataset = LlavaDataset(path, None, tokenizer, on_bad_sample="skip")
+    dataset = LlavaDataset(path, None, tokenizer, on_bad_sample="skip", max_bad=1.0)
     options = {"num_workers": WORKERS, "multiprocessing_context": method}
     batches = iter(DataLoader(dataset, pack_tokens=room, **options))
     before = tree()

@@ -98,7 +98,7 @@ SMALL = {
     "decode": "coco and default and pillow and not path",
     "preprocess": "one_core and coco and crop and default and hf_pillow",
     "processor": "drop_in and images and default and hf_pillow",
-    "loader": "not torchvision",
+    "loader": "epoch and not torchvision",
     "tokenize": "bench",
 }
 
@@ -127,6 +127,33 @@ def test_a_peer_that_is_not_installed_is_reported(library: str, tmp_path: Path):
     row = results.read(tmp_path / "decode.json")[0]
     assert isinstance(row, results.Missing)
     assert row.setting["peer"] == peer
+
+
+def test_the_start_is_measured_and_skipped_pictures_are_watched(tmp_path: Path):
+    done = _bench("startup", tmp_path, "-k", "open or resume")
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = results.read(tmp_path / "startup.json")
+    ours = {row.case: row for row in rows if row.side == "ours"}
+    assert ours["skipped files opened"].figure == 0
+    kept = [row for row in ours.values() if row.bound is not None]
+    assert len(kept) == 8
+    assert all(results.bound_text(row).endswith("met") for row in kept)
+    peers = {row.side for row in rows} - {"ours"}
+    assert peers >= {"json.load", "orjson", "datasets", "datasets, cached"}
+
+
+def test_waits_and_memory_of_the_loader_are_measured(tmp_path: Path):
+    done = _bench("loader", tmp_path, "-k", "(wait and padded) or (memory and threads)")
+    assert done.returncode == 0, done.stdout + done.stderr
+    wait, memory = results.read(tmp_path / "loader.json")
+    assert (wait.side, wait.unit, memory.side, memory.unit) == (
+        "ours, padded",
+        "%",
+        "ours, threads",
+        "MB",
+    )
+    assert 0 <= wait.figure < 100
+    assert 0 < memory.figure <= memory.bound == 400
 
 
 def _bench(bench: str, folder: Path, *options: str) -> subprocess.CompletedProcess:
