@@ -39,7 +39,7 @@ def test_missing_inputs_are_named_before_anything_is_loaded(world, tmp_path, cap
             world / "stage1.json",
             "images: `{}` is something else, expected a folder, a zip or a tar",
         ),
-        ("held_out", world, "held_out: `{}` is a folder, expected a file"),
+        ("held_out", world / "none", "held_out: `{}` is missing, expected a file"),
         ("vision", world, "vision: `{}` has no `config.json`"),
         ("llm", world / "none", "llm: `{}` is missing, expected a model directory"),
     ):

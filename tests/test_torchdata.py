@@ -54,7 +54,7 @@ def test_resumed_in_a_later_epoch(dataset, workers, shape):
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("ended", [False, True])
 def test_resumed_at_the_end_of_an_epoch(dataset, workers, ended):
-    """After the last batch nothing of the epoch is left; after the end of the pass comes the next."""
+    """After the last batch nothing of the epoch is left; behind the pass comes the next."""
     recognize = Recognizer(dataset)
     expected = epochs(dataset, 2, batch_size=4)
     loader = stateful(dataset, workers, batch_size=4)
