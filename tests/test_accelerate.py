@@ -108,7 +108,7 @@ def test_two_ranks_with_shares_of_their_own(dataset, folder):
 
 
 def test_two_ranks_dealt_out_by_accelerate(dataset, folder):
-    """As for any loader: in turns, and the first batch again if they do not come out even."""
+    """As any loader: in turns, and the first batch again if they do not come out even."""
     skipped = 2
     ranks = run_ranks("accelerate_prepared", str(folder), skipped)
     for epoch, whole in enumerate(epochs(dataset, 2, pack_tokens=PACK)):

@@ -54,7 +54,7 @@ def test_resumed_in_a_later_epoch(dataset, workers, shape):
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("ended", [False, True])
 def test_resumed_at_the_end_of_an_epoch(dataset, workers, ended):
-    """After the last batch nothing of the epoch is left; behind the pass comes the next."""
+    """After the last batch nothing of the epoch is left; after its end comes the next."""
     recognize = Recognizer(dataset)
     expected = epochs(dataset, 2, batch_size=4)
     loader = stateful(dataset, workers, batch_size=4)
@@ -76,5 +76,5 @@ def test_a_state_of_other_data_is_refused(dataset, tmp_path):
     next(iter(loader))
     other = stateful(tiny_data.dataset(tmp_path), 0, pack_tokens=PACK)
     other.load_state_dict(loader.state_dict())
-    with pytest.raises(ValueError, match="`data` differs"):
+    with pytest.raises(ValueError, match="`fingerprint` differs"):
         next(iter(other))

@@ -1,6 +1,7 @@
 """Our loader in the Trainer of transformers: the batches, a resumed run, evaluation."""
 
 import math
+from itertools import islice
 
 import pytest
 import torch
@@ -65,7 +66,7 @@ def settings(out, **options):
 
 @pytest.mark.parametrize("kind", [Recorded, Prepared])
 def test_two_epochs(dataset, tmp_path, kind):
-    """Every record once per epoch, in our order, never through a cache, which joins documents."""
+    """Every record once per epoch, in our order, and never through a cache, which joins documents."""
     caches = []
     model = tiny_llava(dataset.tokenizer)
     model.model.language_model.register_forward_hook(
@@ -81,6 +82,22 @@ def test_two_epochs(dataset, tmp_path, kind):
     losses = [line["loss"] for line in trainer.state.log_history if "loss" in line]
     assert len(losses) == 2 * math.ceil(len(first) / 2)
     assert losses[-1] < losses[0]
+
+
+def test_the_loss_is_the_mean_over_all_targets_of_an_update(dataset, tmp_path):
+    """Of two packs here; the first label of a document is none, so all are counted alike."""
+    model = tiny_llava(dataset.tokenizer)
+    still = settings(tmp_path, learning_rate=0.0, max_steps=3)
+    trainer = Recorded(model, still, train_dataset=dataset)
+    trainer.train()
+    with torch.no_grad():
+        parts = [
+            (float(model(**batch).loss), int((batch["labels"] != -100).sum()))
+            for batch in islice(DataLoader(dataset, pack_tokens=PACK), 6)
+        ]
+    logged = [line["loss"] for line in trainer.state.log_history if "loss" in line]
+    for found, (one, first), (two, second) in zip(logged, parts[::2], parts[1::2], strict=True):
+        assert found == pytest.approx((one * first + two * second) / (first + second), abs=1e-4)
 
 
 @pytest.mark.parametrize("kind", [Recorded, Prepared])
@@ -167,7 +184,7 @@ def by_hand(model, held_out):
 
 
 def test_two_ranks(dataset, folder, tmp_path):
-    """Equally many steps, every record once on one rank, by rank and world_size of our loader."""
+    """Equally many steps, every record once on one of them, by rank and world_size of our loader."""
     ranks = run_ranks("trainer", str(folder), str(tmp_path))
     shares = [epochs(dataset, 2, pack_tokens=PACK, rank=rank, world_size=2) for rank in range(2)]
     assert ranks == [first + second for first, second in shares]
