@@ -74,5 +74,7 @@ def test_soak(tmp_path, workers, samples):
     early, late = (np.median(half) for half in np.array_split(memory, 2))
     print(f"{done[-1]:.0f} samples: {early:.1f} to {late:.1f} MB, {set(threads)}, {set(files)}")
     assert late - early < NOISE + SLOPE * samples / 20_000
-    assert threads.max() <= threads[0], threads
-    assert files.max() <= files[0], files
+    # A reader more or less, by how busy the machine is; a leak would be one for each pass.
+    for counted in (threads, files):
+        before, after = (half.max() for half in np.array_split(counted, 2))
+        assert after <= before + 2 * (1 + workers), counted
