@@ -65,7 +65,7 @@ def bench_epoch(compare: Compare, data: Path, count: int, processor: str, worker
     peer = Peer(processor, data)
     mine, others = loaders.ours(data, **PADDED, num_threads=max(workers, 1)), peer.loader(workers)
     compare(
-        f"padded, {workers} workers, LLaVA with {processor}",
+        f"padded, {workers} worker{'' if workers == 1 else 's'}, LLaVA with {processor}",
         ours=lambda: list(mine),
         peer=lambda: list(others),
         gate=peer.gate,
