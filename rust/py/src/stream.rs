@@ -1,6 +1,6 @@
 //! The plan of an epoch.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use llava_fast_core::Error;
 use llava_fast_core::plan::{Epoch as CoreEpoch, Settings, Shape, Stream as CoreStream};
@@ -19,7 +19,13 @@ type NewArguments<'py> =
 #[pyclass(frozen, module = "llava_fast._rust")]
 pub struct Stream {
     core: Arc<CoreStream>,
+    /// The epoch that was asked for last, and from which sample on: it is asked for again by the
+    /// pass after a position was loaded, and at each step that is explained.
+    last: Mutex<Option<(Place, Arc<CoreEpoch>)>>,
 }
+
+/// An epoch, and samples of it that are done.
+type Place = (u64, usize);
 
 #[pymethods]
 impl Stream {
@@ -60,7 +66,7 @@ impl Stream {
         };
         let core = interruptible(py, move || CoreStream::new(lengths, images, settings))?
             .map_err(to_python)?;
-        Ok(Self { core: Arc::new(core) })
+        Ok(Self { core: Arc::new(core), last: Mutex::new(None) })
     }
 
     /// For pickle and copy: the arguments of a new one.
@@ -105,8 +111,16 @@ impl Stream {
 
     /// What remains of an epoch after its first `done` samples.
     fn epoch(&self, py: Python<'_>, epoch: u64, done: usize) -> PyResult<Epoch> {
+        if let Some((place, core)) = &*self.last.lock().unwrap_or_else(PoisonError::into_inner)
+            && *place == (epoch, done)
+        {
+            return Ok(Epoch { core: Arc::clone(core) });
+        }
         let core = Arc::clone(&self.core);
         let core = interruptible(py, move || core.epoch(epoch, done))?.map_err(to_python)?;
+        let core = Arc::new(core);
+        let kept = ((epoch, done), Arc::clone(&core));
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(kept);
         Ok(Epoch { core })
     }
 }
@@ -114,7 +128,7 @@ impl Stream {
 /// The rest of one epoch.
 #[pyclass(frozen)]
 pub struct Epoch {
-    core: CoreEpoch,
+    core: Arc<CoreEpoch>,
 }
 
 #[pymethods]
