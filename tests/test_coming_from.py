@@ -16,8 +16,8 @@ from tests.tiny_data import TOKENIZERS
 
 PAGE = (ROOT / "COMING_FROM.md").read_text()
 LINES = re.findall(r"^\|.*\| `([^`]+)`(?:, see README.md)? \|$", PAGE, re.MULTILINE)
-# Cells that hold a line of a mixture, which has a block of its own.
-CODE = [line for line in LINES if "(" in line or line.startswith("dataset")]
+# Not what stands for a line of a mixture, which has a block of its own.
+CODE = [line for line in LINES if not line.startswith("sampling_strategy")]
 PROCESSOR = {
     "image_processor_type": "CLIPImageProcessor",
     "size": {"shortest_edge": 28},
@@ -86,7 +86,6 @@ def names(folder, monkeypatch):
 
 def test_the_page_has_lines():
     assert len(CODE) > 30
-    assert set(LINES) - set(CODE) == set()
 
 
 @pytest.mark.parametrize("line", sorted(set(CODE)))

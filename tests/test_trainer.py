@@ -66,7 +66,7 @@ def settings(out, **options):
 
 @pytest.mark.parametrize("kind", [Recorded, Prepared])
 def test_two_epochs(dataset, tmp_path, kind):
-    """Every record once per epoch, in our order, and never through a cache, which joins documents."""
+    """Every record once per epoch, in our order, never through a cache, which joins documents."""
     caches = []
     model = tiny_llava(dataset.tokenizer)
     model.model.language_model.register_forward_hook(
@@ -184,7 +184,7 @@ def by_hand(model, held_out):
 
 
 def test_two_ranks(dataset, folder, tmp_path):
-    """Equally many steps, every record once on one of them, by rank and world_size of our loader."""
+    """Equally many steps, every record once on one rank, by rank and world_size of our loader."""
     ranks = run_ranks("trainer", str(folder), str(tmp_path))
     shares = [epochs(dataset, 2, pack_tokens=PACK, rank=rank, world_size=2) for rank in range(2)]
     assert ranks == [first + second for first, second in shares]
