@@ -93,16 +93,20 @@ def remove_counts(data: Path) -> None:
 
 
 def test_ctrl_c_ends_it_at_once_and_the_next_run_goes_on(many: Path) -> None:
-    remove_counts(many)
-    ours, theirs = pty.openpty()
-    process = started(many, theirs)
-    os.close(theirs)
-    assert b" of 400,000 records" in os.read(ours, 1000)
-    began = time.monotonic()
-    process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=60)
-    seconds = time.monotonic() - began
-    os.close(ours)
+    # On a busy machine the run may be over before the signal is sent.
+    for _ in range(5):
+        remove_counts(many)
+        ours, theirs = pty.openpty()
+        process = started(many, theirs)
+        os.close(theirs)
+        assert b" of 400,000 records" in os.read(ours, 1000)
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=60)
+        seconds = time.monotonic() - began
+        os.close(ours)
+        if process.returncode:
+            break
     assert (process.returncode, out) == (130, b"")
     assert seconds < 5 * 0.2
     again = counts(many, max_length=2048)

@@ -44,11 +44,21 @@ IN_BASH = [
 ]
 
 
+def balanced(pattern: str) -> bool:
+    depth = 0
+    for sign in pattern:
+        depth += (sign == "{") - (sign == "}")
+        if depth < 0:
+            return False
+    return depth == 0
+
+
 def test_braces_are_those_of_the_shell():
     rng = random.Random(6)
     pieces = ["{", "}", ",", "..", "1", "03", "a", "{a,b}", "{1..3}"]
     made = ["".join(rng.choices(pieces, k=rng.randint(1, 9))) for _ in range(scaled(3_000))]
-    patterns = [*IN_BASH, *made]
+    # What the shell makes of braces without their counterpart depends on what else is there.
+    patterns = [*IN_BASH, *filter(balanced, made)]
     script = "\n".join(f"printf '%s\\x1f' {pattern}; printf '\\n'" for pattern in patterns)
     shell = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
     for pattern, line in zip(patterns, shell.stdout.splitlines(), strict=True):
