@@ -76,19 +76,14 @@ def _cache(name: str, cache: Path) -> list[Path]:
 
 
 def bench_workers(figure: Figure, mixture_file: Path, tmp_path: Path) -> None:
-    """What each worker process adds; a spawned one loads torch, so there it is what it adds more
-    than with a file of 2,000 records."""
+    """What each forked worker process adds, and what of that the number of records."""
     few = mixture.write(tmp_path / "few.json", 2_000)
-    each = {
-        (method, path): _run("benches.startup_workers", path, ROOM, method)["each"]
-        for method in ("fork", "spawn")
-        for path in (few, mixture_file)
-    }
+    small, large = (
+        _run("benches.startup_workers", path, ROOM, "fork")["each"] for path in (few, mixture_file)
+    )
     case = "memory of each of 2 workers"
-    figure(case, each["fork", mixture_file], "MB")
-    for method in ("fork", "spawn"):
-        more = each[method, mixture_file] - each[method, few]
-        figure(case, more, "MB", side=f"ours, {method}, more than with 2,000 records")
+    figure(case, large, "MB")
+    figure(case, large - small, "MB", side="ours, more than with 2,000 records")
 
 
 def bench_resume(figure: Figure, mixture_file: Path, tmp_path: Path, runs: range) -> None:
