@@ -19,7 +19,8 @@ COMPILE := $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --g
 PART_images := anyres bmp cache decode decode_options generated_jpegs gif hostile images pool resize webp
 PART_text := chat_templates encode index_check injections llama2_vectors llava_rules mixture own_templates \
 	parquet prefix prompts record_files record_shapes records sentencepiece text tokenizer_kinds words
-PART_loader := bad_samples batches data_resume faults loader_contract plan resume_campaign soak sources threads
+PART_loader := bad_samples batches budget counts ctrl_c data_resume faults index_build loader_contract pairs \
+	plan resume_campaign shards soak sources threads
 PART_models := checkpoint files generate hostile_models language llava ops packed_model streaming vision
 PART_training := backbones default report resume run training world
 # Needs a C++ compiler, and an hour of its own: not among `all`.

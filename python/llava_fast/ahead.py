@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 from llava_fast import _rust
 from llava_fast.errors import DataError
-from llava_fast.stats import Spent
 
 if TYPE_CHECKING:
     from llava_fast.stream import Plan, Run
@@ -16,15 +15,8 @@ PATIENCE = 3
 WORK_SECONDS = 60.0
 
 
-class Made:
-    """A finished batch: arrays by name, rows of bad samples, and what it took."""
-
-    def __init__(
-        self, arrays: dict[str, Any], bad: list[tuple[int, str, str]], spent: tuple[Any, ...]
-    ) -> None:
-        self.arrays = arrays
-        self.bad = bad
-        self.spent = Spent(*spent)
+# Arrays by name, rows of bad samples, fields of `stats.Spent`.
+Made = tuple[dict[str, Any], list[tuple[int, str, str]], tuple[int, int, float, float]]
 
 
 class ReadAhead:
@@ -36,22 +28,17 @@ class ReadAhead:
     """
 
     def __init__(
-        self,
-        dataset: _rust.Dataset,
-        layout: str,
-        skip: bool,
-        threads: int,
-        count: int,
-        read_timeout: float,
+        self, settings: tuple[_rust.Dataset, str, bool, int], count: int, read_timeout: float
     ) -> None:
-        """`count`: batches ahead of the one asked for. read_timeout: seconds."""
-        self._settings = (dataset, layout, skip, threads)
+        """settings: of `_rust.Loading`. count: batches ahead of the one asked for. read_timeout:
+        seconds."""
+        self._settings = settings
         self._count = count
         self._timeout = read_timeout
         self._stride = 1
         self._last: int | None = None
         self._process = os.getpid()
-        self._loading = _rust.Loading(*self._settings)
+        self._loading = _rust.Loading(*settings)
 
     def take(self, plan: "Plan", run: "Run") -> Made:
         """The batch of `plan` in `run`, made already or now.

@@ -23,6 +23,17 @@ def integer(name: str, value: Any, least: int, most: int) -> int:
     return number
 
 
+def positive(name: str, value: Any) -> float:
+    """`value` as a float above 0; infinity is one.
+
+    Raises:
+        ValueError: naming the argument.
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool) and value > 0:
+        return float(value)
+    raise ValueError(f"{name}: got {value!r}, expected a number above 0")
+
+
 def one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
     """Raises ValueError naming the argument and what it may be."""
     if value not in allowed:

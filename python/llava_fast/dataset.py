@@ -15,7 +15,7 @@ from llava_fast.ahead import Made, ReadAhead
 from llava_fast.bad import BadSample, BadSamples, Budget, Ledger, checked_budget
 from llava_fast.braces import Places, places
 from llava_fast.cache import GIBIBYTE, located
-from llava_fast.checks import LARGEST_COUNT, integer, reading
+from llava_fast.checks import LARGEST_COUNT, integer, positive, reading
 from llava_fast.config import ImageConfig
 from llava_fast.errors import DataError
 from llava_fast.mixture import Data, mixture
@@ -58,6 +58,11 @@ class LlavaDataset(Dataset[Batch]):
         tags in one turn become one where there are more tags than pictures; both are counted.
     keep_leading_answer: keep and learn an answer before the first question, which LLaVA drops.
     cache, cache_bytes: folder for prepared pictures and its size, as in `ImageProcessor`.
+    index_dir: folder for what is kept about the files of records, so that opening them again takes
+        no time. None: `.llava_fast` beside each, or the user's cache folder where that cannot be
+        written.
+    read_timeout: seconds that reading a picture file may take; a read that does not end, as on a
+        network file system that is gone, is written off as a bad sample.
     progress: whether to say on stderr how far the counting of tokens is; None: once it takes longer
         than two seconds, and in the first of several ranks.
 
@@ -86,6 +91,7 @@ class LlavaDataset(Dataset[Batch]):
         read_timeout: float = 300.0,
         max_bad: Budget = 0.001,
         ledger: str | PathLike[str] | None = None,
+        progress: bool | None = None,
     ) -> None:
         if on_bad_sample not in ON_BAD_SAMPLE:
             raise ValueError(f"on_bad_sample: got `{on_bad_sample}`, expected `raise` or `skip`")
@@ -94,6 +100,7 @@ class LlavaDataset(Dataset[Batch]):
         self._follow_links = follow_links
         self._cache = located(cache, cache_bytes)
         self._index_dir = None if index_dir is None else os.path.abspath(index_dir)
+        self.read_timeout = positive("read_timeout", read_timeout)
         self.tokenizer = tokenizer
         self.image = image
         self.template = template_text(template)
@@ -103,9 +110,10 @@ class LlavaDataset(Dataset[Batch]):
         listed = None if ledger is None else Ledger(ledger)
         max_bad = checked_budget(max_bad)
         self._open()
+        self._progress = progress
         self._bad = BadSamples(self.name, len(self), max_bad, listed)
         self._bad.recall(self.describe)
-        self._bad.add(self._survey[2], self.describe)
+        self._bad.add([BadSample(*row) for row in self._survey.bad], self.describe)
 
     def _open(self) -> None:
         self._core = _rust.Dataset(
@@ -118,7 +126,9 @@ class LlavaDataset(Dataset[Batch]):
             max_length=self.max_length,
             reading=self._reading,
             cache=self._cache,
+            read_timeout=self.read_timeout,
         )
+        self._cache_counts = (0, 0)
         self.last_step: tuple[int, int] | None = None
 
     @cached_property
@@ -236,8 +246,16 @@ class LlavaDataset(Dataset[Batch]):
             indices.run.note = note
         return [batch]
 
-    def _build(self, plan: Plan) -> tuple[Batch, list[BadSample]]:
-        return self._batch(list(plan), plan.order.layout, plan.order.threads)
+    def _made(self, plan: Plan) -> Made:
+        run, order = plan.run, plan.order
+        threads = order.threads or _default_threads()
+        if run is None:
+            # A worker process: others like it are what makes batches ahead here.
+            return self._core.batch(list(plan), order.layout, self._skips, threads, plan.lengths)
+        if run.ahead is None:
+            settings = (self._core, order.layout, self._skips, threads)
+            run.ahead = ReadAhead(settings, run.prefetch, self.read_timeout)
+        return run.ahead.take(plan, run)
 
     def _note(self, plan: Plan, bad: list[BadSample], spent: Spent) -> Note:
         lengths = dict(zip(plan, plan.lengths, strict=True))

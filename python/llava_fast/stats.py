@@ -18,8 +18,8 @@ class Spent(NamedTuple):
 
 
 class Note(NamedTuple):
-    """A batch on its way out: its step, samples, their tokens, the tokens it has room for, the codes
-    of samples that turned out bad, what it took, hits and misses of the pixel cache."""
+    """A batch on its way out: its step, samples, their tokens, the tokens it has room for, the
+    codes of samples that turned out bad, what it took, hits and misses of the pixel cache."""
 
     step: int
     samples: int
@@ -51,39 +51,37 @@ class BatchOfWorker(dict[str, Any]):
 
 
 class Stats:
-    """Sums over the batches that were handed out."""
+    """Sums over the batches that a loader has handed out."""
 
     def __init__(self) -> None:
-        self.batches = 0
-        self.samples = 0
-        self.tokens = 0
-        self.room = 0
-        self.wait_seconds = 0.0
-        self.spent = Spent()
-        self.bad: Counter[str] = Counter()
+        self._batches = self._samples = self._tokens = self._room = 0
+        self._wait = 0.0
+        self._spent = Spent()
+        self._cache = (0, 0)
+        self._bad: Counter[str] = Counter()
 
-    def waited(self, seconds: float) -> None:
-        """The training loop waited so long for a batch."""
-        self.wait_seconds += seconds
-
-    def add(self, samples: int, tokens: int, room: int, spent: Spent, bad: Iterable[str]) -> None:
-        """One batch was handed out: its samples, their tokens, the tokens of its shape, what making
-        it took, and the reason codes of its bad samples."""
-        self.batches += 1
-        self.samples += samples
-        self.tokens += tokens
-        self.room += room
-        self.spent = Spent(*(a + b for a, b in zip(self.spent, spent, strict=True)))
-        self.bad.update(bad)
+    def add(self, waited: float, note: Note) -> None:
+        """One batch was handed out; the training loop waited so many seconds for it."""
+        self._batches += 1
+        self._samples += note.samples
+        self._tokens += note.tokens
+        self._room += note.room
+        self._wait += waited
+        self._spent = Spent(*(a + b for a, b in zip(self._spent, note.spent, strict=True)))
+        self._cache = (self._cache[0] + note.cache[0], self._cache[1] + note.cache[1])
+        self._bad.update(note.bad)
 
     def report(self) -> dict[str, Any]:
-        """JSON-serialisable."""
+        """JSON-serialisable, see `DataLoader.stats`."""
+        hits, misses = self._cache
         return {
-            "batches": self.batches,
-            "samples": self.samples,
-            "tokens": self.tokens,
-            "padding": 1 - self.tokens / self.room if self.room else 0.0,
-            "wait_seconds": self.wait_seconds,
-            **self.spent._asdict(),
-            "bad": dict(self.bad),
+            "batches": self._batches,
+            "samples": self._samples,
+            "tokens": self._tokens,
+            "padding": 1 - self._tokens / self._room if self._room else 0.0,
+            "wait_seconds": self._wait,
+            **self._spent._asdict(),
+            "cache_hits": hits,
+            "cache_misses": misses,
+            "bad": dict(self._bad),
         }

@@ -13,6 +13,7 @@ from torch.utils.data import BatchSampler
 from llava_fast import _rust
 from llava_fast.ahead import ReadAhead
 from llava_fast.checks import integer
+from llava_fast.stats import Note
 
 # 2: packs with pictures in each, and what groups and balances batches.
 STATE_VERSION = 2
@@ -28,11 +29,13 @@ class Order:
     """What all plans of a loader have in common.
 
     layout: "packed", "padded" or "native"; threads: None = what the machine grants.
-    rank, world_size: which of the batches of a round are ours.
+    room: tokens of a pack, None for padded batches. rank, world_size: which of the batches of a
+    round are ours.
     """
 
     layout: str
     threads: int | None
+    room: int | None
     rank: int
     world_size: int
 
@@ -174,7 +177,8 @@ class Run(Iterator[Plan]):
 
     counted: whether `handed_out` is called for each batch. torchdata's loader counts by itself, and
     keeps the place of each plan by `state_dict` and `load_state_dict`.
-    last_step: epoch and step of the last plan that was built, None before the first.
+    last_step: epoch and step of the last plan that was built, None before the first. note: what its
+    batch took. ahead: who makes the batches, once there is one.
     """
 
     def __init__(self, sampler: PlanSampler) -> None:
@@ -184,6 +188,8 @@ class Run(Iterator[Plan]):
         self._start: Place | None = None
         self.counted = False
         self.last_step: tuple[int, int] | None = None
+        self.prefetch = sampler.prefetch
+        self.note: Note | None = None
         self.epoch = 0
         self.steps = 0
         self._asked = 0
@@ -248,43 +254,3 @@ class Run(Iterator[Plan]):
         after it, also where torchdata finds this one finished and drops it."""
         self._start = self._sampler.place_of(state)
         self._sampler.due = (self._start[0] + 1, 0)
-
-
-Built = Any
-
-
-class ReadAhead:
-    """Builds the batches that will be asked for next, on one background thread.
-
-    It follows the requests, as an operating system does for files: after plan `p` come
-    `p + stride`, `p + 2 stride`, ..., where `stride` is the distance of the last two requests. So
-    it is right behind a sharding or skipping sampler too.
-    """
-
-    def __init__(self, count: int) -> None:
-        self._count = count
-        self._stride = 1
-        self._last: int | None = None
-        self._pending: dict[int, Future[Built]] = {}
-        self._thread: ThreadPoolExecutor | None = None
-
-    def take(self, plan: Plan, run: Run, build: Callable[[Plan], Built]) -> Built:
-        """The batch of `plan` in `run`, built already or now."""
-        if self._last is not None and plan.step > self._last:
-            self._stride = plan.step - self._last
-        self._last = plan.step
-        pending = self._pending.pop(plan.step, None)
-        built = build(plan) if pending is None else None
-        self._submit(plan.step, run, build)
-        return built if pending is None else pending.result()
-
-    def _submit(self, step: int, run: Run, build: Callable[[Plan], Built]) -> None:
-        last = min(step + self._stride * self._count + 1, run.steps)
-        wanted = range(step + self._stride, last, self._stride)
-        for unwanted in self._pending.keys() - set(wanted):
-            self._pending.pop(unwanted).cancel()
-        for ahead in wanted:
-            if ahead not in self._pending:
-                if self._thread is None:
-                    self._thread = ThreadPoolExecutor(1, "llava_fast-read-ahead")
-                self._pending[ahead] = self._thread.submit(build, run.plan(ahead))

@@ -93,7 +93,7 @@ class Source:
         if sample is None:
             assert bad is not None
             return Record(number, name, text, _NOTHING, _NOTHING, [], fault=Fault(*bad[1:]))
-        batch, worse = self._core.batch([number], "padded", True, _rust.available_threads())
+        batch, worse, _ = self._core.batch([number], "padded", True, _rust.available_threads())
         ids, labels, starts, segments = sample
         squares = batch.get("pixel_values", [None] * len(paths))
         shown = [
@@ -164,7 +164,7 @@ class Source:
     def packs(self, tokens: int, count: int) -> tuple[list[Pack], int]:
         """The first packs of the first epoch of `DataLoader(pack_tokens=tokens)`, and how many
         packs that epoch has."""
-        lengths = survey(self._core, _rust.available_threads()).lengths
+        lengths, images, *_ = survey(self._core, _rust.available_threads())
         if not lengths.any():
             raise DataError(f"`{self.name}`: none of the {len(self)} records is usable")
         stream = _rust.Stream(
@@ -185,7 +185,7 @@ class Source:
         return [self._pack(step, tokens, epoch.batch(step, 0, 1)) for step in shown], steps
 
     def _pack(self, step: int, room: int, records: list[int]) -> Pack:
-        batch, bad = self._core.batch(records, "packed", True, _rust.available_threads())
+        batch, bad, _ = self._core.batch(records, "packed", True, _rust.available_threads())
         faults = {record: code for record, code, _ in bad}
         borders = batch["cu_seq_lens_q"].tolist()
         learned, positions = batch["labels"][0] >= 0, batch["position_ids"][0].tolist()

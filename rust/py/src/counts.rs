@@ -72,8 +72,8 @@ impl Counts {
     fn result<'py>(&self, py: Python<'py>, skip: bool) -> PyResult<Result<'py>> {
         let figures = py.detach(|| self.core().figures()).map_err(to_python)?;
         let Figures { lengths, images, repairs, bad } = figures;
-        if !skip && let Some(Bad { class, message, .. }) = bad.first() {
-            return Err(new_error(*class, message.clone()));
+        if !skip && let Some(Bad { class, code, message, .. }) = bad.first() {
+            return Err(new_error(*class, message.clone(), code));
         }
         let lengths: Vec<i32> = lengths.into_iter().map(|length| length as i32).collect();
         let bad = bad.into_iter().map(|bad| (bad.record, bad.code, bad.message)).collect();

@@ -26,6 +26,12 @@ use crate::wait::interruptible;
 /// (record, reason code, message)
 type BadRow = (usize, &'static str, String);
 
+/// (pictures, bytes, seconds of reading, seconds of work)
+type Spent = (u64, u64, f64, f64);
+
+/// A batch, the bad records in it, and what it took.
+pub type Made<'py> = (Bound<'py, PyDict>, Vec<BadRow>, Spent);
+
 /// (sample or why there is none, rounds that did not fit, (path, tokens) of the pictures, codes of
 /// what was put right)
 type View<'py> =
@@ -35,13 +41,13 @@ type View<'py> =
 #[pyclass(frozen)]
 pub struct Dataset {
     /// shared with what runs on other threads
-    pub core: Arc<Core>,
+    pub(crate) core: Arc<Core>,
 }
 
 #[pymethods]
 impl Dataset {
     #[new]
-    #[pyo3(signature = (records, *, images, follow_links, tokenizer, template, image, max_length, reading, cache, read_timeout))]
+    #[pyo3(signature = (records, *, images, follow_links, tokenizer, template, image, max_length, reading, cache, read_timeout=300.0))]
     #[allow(clippy::too_many_arguments, reason = "keyword arguments in Python")]
     fn new(
         py: Python<'_>,
@@ -63,7 +69,10 @@ impl Dataset {
         let build = move || {
             let format = Format::new(named(&template)?, &tokenizer)?;
             let image = image.config()?;
-            let places = images.iter().map(|path| counts::place(path.as_slice())).collect();
+            let places = images
+                .iter()
+                .map(|paths| counts::place(paths.as_deref().unwrap_or_default()))
+                .collect();
             let images = open_images(images, records.parts(), follow_links)?;
             let cache =
                 cache.map(|(folder, bytes)| PixelCache::open(&folder, bytes)).transpose()?;
@@ -78,9 +87,10 @@ impl Dataset {
                 cache,
                 max_length,
                 reading,
+                read_timeout,
             })
         };
-        Ok(Self { core: Arc::new(py.detach(build).map_err(to_python)?) })
+        Ok(Self { core: Arc::new(interruptible(py, build)?.map_err(to_python)?) })
     }
 
     fn __len__(&self) -> usize {
@@ -96,14 +106,6 @@ impl Dataset {
     /// The parts of `fingerprint` by name.
     fn fingerprints(&self) -> Vec<(&'static str, u64)> {
         self.core.fingerprints().to_vec()
-    }
-
-    /// Lengths of all records; without `skip` the first bad record is an error.
-    fn survey<'py>(&self, py: Python<'py>, skip: bool, threads: usize) -> PyResult<Survey<'py>> {
-        let survey = py.detach(|| self.core.survey(threads));
-        let bad = rows(survey.bad, skip)?;
-        let lengths: Vec<i32> = survey.lengths.into_iter().map(|length| length as i32).collect();
-        Ok((lengths.into_pyarray(py), survey.images.into_pyarray(py), bad, survey.repairs))
     }
 
     /// One batch, the bad records in it, and what it took; without `skip` the first one is an error.

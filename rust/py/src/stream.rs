@@ -138,11 +138,14 @@ impl Epoch {
         self.core.steps(world)
     }
 
-    /// Record numbers of a rank's batch, and the tokens of each.
-    fn batch(&self, step: usize, rank: usize, world: usize) -> (Vec<u32>, Vec<u32>) {
-        let records = self.core.batch(step, rank, world);
-        let lengths = self.core.lengths(&records);
-        (records, lengths)
+    /// Record numbers of a rank's batch.
+    fn batch(&self, step: usize, rank: usize, world: usize) -> Vec<u32> {
+        self.core.batch(step, rank, world)
+    }
+
+    /// Tokens of records.
+    fn lengths(&self, records: Vec<u32>) -> Vec<u32> {
+        self.core.lengths(&records)
     }
 
     /// Samples of the epoch that all ranks have read after so many batches each.

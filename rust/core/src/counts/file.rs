@@ -59,7 +59,7 @@ impl FileCounts {
     pub fn new(dataset: &Dataset, part: usize, fresh: bool) -> Self {
         let file = dataset.records.file(part);
         let records = file.records();
-        let store = file.path().and_then(|path| Store::new(path, Key::of(dataset, part), records));
+        let store = file.side().map(|side| Store::new(side, Key::of(dataset, part), records));
         let stage = match (&store, fresh) {
             (None, _) => Stage::Count,
             (_, true) => Stage::Turn { fresh },

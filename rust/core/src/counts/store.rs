@@ -4,8 +4,8 @@
 //! is still being written, or never was finished, is simply the end of the file. A block that comes
 //! again adds to the one before.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, ErrorKind};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -15,6 +15,8 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use super::block::ROWS;
 use super::bytes::Reader;
 use super::key::Key;
+use crate::index::{Lock, Side};
+use crate::source::open_regular;
 
 const MAGIC: &[u8; 8] = b"LFCOUNTS";
 const HEAD: usize = 32;
@@ -26,27 +28,30 @@ const LARGEST: u32 = 64 << 20;
 /// The side file of one file of records.
 #[derive(Debug)]
 pub struct Store {
+    side: Side,
+    kind: String,
+    /// the file that is read or written
     path: PathBuf,
     head: [u8; HEAD],
     key: u64,
     file: Option<File>,
     /// where the blocks end that were read or written
     end: u64,
-    lock: Option<File>,
+    lock: Option<Lock>,
 }
 
 impl Store {
-    /// The side file of `source`, which has so many `records`.
-    pub fn new(source: &Path, key: Key, records: usize) -> Option<Self> {
-        let name = source.file_name()?.to_string_lossy();
-        let path = source.parent()?.join(".llava_fast");
-        let path = path.join(format!("{name}.{:016x}.counts", key.settings));
+    /// Among the side files `side` of a file with so many `records`.
+    pub fn new(side: &Side, key: Key, records: usize) -> Self {
+        let kind = format!("{:016x}.counts", key.settings);
         let mut head = [0; HEAD];
         head[..8].copy_from_slice(MAGIC);
         head[8..16].copy_from_slice(&(ROWS as u64).to_le_bytes());
         head[16..24].copy_from_slice(&(records as u64).to_le_bytes());
         head[24..].copy_from_slice(&key.all.to_le_bytes());
-        Some(Self { path, head, key: key.all, file: None, end: 0, lock: None })
+        let path = side.paths(&kind).next().unwrap_or_default();
+        let side = side.clone();
+        Self { side, kind, path, head, key: key.all, file: None, end: 0, lock: None }
     }
 
     /// Where it is.
@@ -72,10 +77,17 @@ impl Store {
         true
     }
 
-    /// The file, if it is of these very records and settings.
+    /// The file, if there is one of these very records and settings; under the lock, the one that
+    /// will be written.
     fn open(&mut self) -> Option<File> {
-        let file = File::open(&self.path).ok().filter(|file| self.is_ours(file))?;
-        self.end = HEAD as u64;
+        let ours = |path: &Path| open_regular(path).ok().filter(|file| self.is_ours(file));
+        let (path, file) = match &self.lock {
+            Some(lock) => (lock.path().to_owned(), ours(lock.path())?),
+            None => {
+                self.side.paths(&self.kind).find_map(|path| Some((path.clone(), ours(&path)?)))?
+            }
+        };
+        (self.path, self.end) = (path, HEAD as u64);
         Some(file)
     }
 
@@ -105,19 +117,11 @@ impl Store {
     /// # Errors
     /// No such file can be made.
     pub fn lock(&mut self) -> io::Result<bool> {
-        if let Some(folder) = self.path.parent() {
-            fs::create_dir_all(folder)?;
-        }
-        let lock = File::create(self.path.with_extension("lock"))?;
-        match lock.try_lock() {
-            Ok(()) => {
-                // The file may be another one by now.
-                (self.lock, self.file, self.end) = (Some(lock), None, 0);
-                Ok(true)
-            }
-            Err(TryLockError::WouldBlock) => Ok(false),
-            Err(TryLockError::Error(error)) => Err(error),
-        }
+        let Some(lock) = self.side.try_lock(&self.kind)? else { return Ok(false) };
+        lock.path().clone_into(&mut self.path);
+        // The file may be another one by now.
+        (self.lock, self.file, self.end) = (Some(lock), None, 0);
+        Ok(true)
     }
 
     /// Cuts off what [`Store::read`] could not use; a file of other records or settings is replaced.
@@ -140,7 +144,9 @@ impl Store {
     /// It cannot be written.
     pub fn replace(&mut self) -> io::Result<()> {
         let new = self.path.with_extension("new");
-        fs::write(&new, self.head)?;
+        // Left by a process that was killed.
+        let _ = fs::remove_file(&new);
+        File::create_new(&new)?.write_all(&self.head)?;
         fs::rename(&new, &self.path)?;
         self.end = HEAD as u64;
         Ok(())

@@ -1,7 +1,7 @@
 //! One process makes a side file; the others wait for it.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -27,10 +27,29 @@ impl Lock {
         // A file system without locks costs work done twice, not a wrong file: names are changed at
         // the end.
         let _ = held.lock();
+        Self::of(path, held)
+    }
+
+    /// The same without waiting; None while another process has it.
+    pub(super) fn try_take(path: PathBuf) -> io::Result<Option<Self>> {
+        let held = open(&with(&path, ".lock"))?;
+        match held.try_lock() {
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Ok(()) | Err(TryLockError::Error(_)) => Self::of(path, held).map(Some),
+        }
+    }
+
+    fn of(path: PathBuf, held: File) -> io::Result<Self> {
         let lock = Self { path, _held: held };
         // Prove now that files can be made, not after minutes of work.
         open(&lock.unfinished())?;
         Ok(lock)
+    }
+
+    /// The file that this is about.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// A file for what is not whole yet; whoever has the lock next finds it.

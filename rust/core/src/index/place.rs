@@ -64,7 +64,12 @@ impl Side {
     /// The side file `kind` that was made from `key`, where there is one and it is whole.
     #[must_use]
     pub fn find(&self, kind: &str, key: &[u8]) -> Option<Sealed> {
-        self.folders.iter().find_map(|folder| Sealed::open(&self.path(folder, kind), kind, key))
+        self.paths(kind).find_map(|path| Sealed::open(&path, kind, key))
+    }
+
+    /// Where the side file `kind` can be, the preferred place first.
+    pub fn paths(&self, kind: &str) -> impl Iterator<Item = PathBuf> {
+        self.folders.iter().map(move |folder| self.path(folder, kind))
     }
 
     /// Waits until nobody else makes the side file `kind`, and keeps others from it; None where no
@@ -75,6 +80,21 @@ impl Side {
             make(folder).ok()?;
             Lock::take(self.path(folder, kind)).ok()
         })
+    }
+
+    /// The same without waiting; None while another process has it.
+    ///
+    /// # Errors
+    /// No folder can be written, with the cause in the last one.
+    pub fn try_lock(&self, kind: &str) -> io::Result<Option<Lock>> {
+        let mut failed = io::ErrorKind::NotFound.into();
+        for folder in &self.folders {
+            match make(folder).and_then(|()| Lock::try_take(self.path(folder, kind))) {
+                Ok(lock) => return Ok(lock),
+                Err(error) => failed = error,
+            }
+        }
+        Err(failed)
     }
 
     pub(super) fn path(&self, folder: &Path, kind: &str) -> PathBuf {

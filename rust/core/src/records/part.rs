@@ -1,20 +1,22 @@
 //! The records of one file.
 
 use std::borrow::Cow;
+use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use serde::de::IgnoredAny;
 
 use super::container::{self, Container};
-use super::scan::{Fault, Found, Scanner, Span};
+use super::scan::{Scanner, Span};
 use super::source::Source;
 use super::spans::{Index, Stop};
 use crate::error::{Error, RecordFault, Result};
 use crate::fingerprint::Fingerprint;
+use crate::index::{Identity, Place, Side};
 use crate::pairs::Pair;
 use crate::record::{LARGEST, Reading, Record};
-use crate::source::{Images, open_regular};
+use crate::source::{Images, file, open_regular};
 
 /// The records of a file, or of a text, and which of them are taken.
 #[derive(Debug)]
@@ -22,6 +24,8 @@ pub struct Part {
     pub(super) name: String,
     /// None = a text in memory
     path: Option<PathBuf>,
+    /// where what is known of the file is kept
+    side: Option<Side>,
     source: Source,
     index: Index,
     /// numbers in the file; None = all, once
@@ -36,19 +40,27 @@ impl Part {
     pub(super) fn open(path: &Path, place: &Place) -> Result<Self> {
         let name = path.display().to_string();
         let named = |error| Error::Data(format!("`{name}`: {error}"));
-        let source = Source::open(path).map_err(named)?;
-        let start = source.start(container::START).map_err(|error| named(gone(&error)))?;
-        match Container::open(path, &start)? {
-            None => Self::new(name, source, Scanner::default()),
-            Some(container) => Self::of_container(name, container),
-        }
+        let file = open_regular(path).map_err(named)?;
+        let failed = |error| Stop::from(error).in_file(&name);
+        let start = file::start(&file, container::START).map_err(failed)?;
+        let side = place.side(path);
+        let part = if let Some(container) = Container::open(path, &start)? {
+            Self::of_container(&name, container, &file, &side)?
+        } else {
+            let source = Source::File(file.try_clone().map_err(failed)?);
+            let index = Index::of(&source, &file, &side, Scanner::default());
+            Self::new(name.clone(), source, index.map_err(|stop| stop.in_file(&name))?)?
+        };
+        Ok(Self { path: Some(path.to_owned()), side: Some(side), ..part })
     }
 
-    fn of_container(name: String, container: Container) -> Result<Self> {
-        let mut lines = Vec::new();
-        container.write(&name, &mut lines)?;
-        let lines = String::from_utf8(lines).map_err(|error| Error::Data(error.to_string()))?;
-        let part = Self::new(name, Source::Text(lines), Scanner::of_lines())?;
+    /// The records are written out as lines once, beside the container.
+    fn of_container(name: &str, container: Container, file: &File, side: &Side) -> Result<Self> {
+        let failed = |stop: Stop| stop.in_file(name);
+        let key = Identity::of(file).map_err(|error| failed(error.into()))?.to_bytes();
+        let source = Source::kept(side, &key, |out| container.write(name, out))?;
+        let index = Index::of(&source, file, side, Scanner::of_lines()).map_err(failed)?;
+        let part = Self::new(name.to_owned(), source, index)?;
         Ok(Self {
             has_pairs: container.has_pairs(),
             pictures: Some(container.into_images()),
@@ -57,15 +69,15 @@ impl Part {
     }
 
     pub(super) fn from_text(name: &str, text: String) -> Result<Self> {
-        Self::new(name.to_owned(), Source::Text(text), Scanner::default())
+        let source = Source::Text(text);
+        let index = Index::scan(&source, Scanner::default());
+        Self::new(name.to_owned(), source, index.map_err(|stop| stop.in_file(name))?)
     }
 
-    fn new(name: String, source: Source, scanner: Scanner) -> Result<Self> {
-        let (found, fingerprint) = scan(&source, scanner).map_err(|stop| stop.in_file(&name))?;
-        let Found { spans, by_line } = found;
-        let (chosen, has_pairs, pictures) = (None, false, None);
-        let part = Self { name, source, spans, fingerprint, chosen, has_pairs, pictures };
-        if by_line {
+    fn new(name: String, source: Source, index: Index) -> Result<Self> {
+        let (path, side, chosen, has_pairs, pictures) = (None, None, None, false, None);
+        let part = Self { name, path, side, source, index, chosen, has_pairs, pictures };
+        if part.index.by_line {
             part.check_lines()?;
         }
         Ok(part)
@@ -73,24 +85,19 @@ impl Part {
 
     /// An object over many lines is one by mistake; as one record a line all of it would be bad.
     fn check_lines(&self) -> Result<()> {
-        if self.spans.is_empty() {
+        if self.index.len() == 0 {
             return Ok(());
         }
         let Ok(first) = self.line(0) else { return Ok(()) };
         let open = serde_json::from_str::<IgnoredAny>(&first).is_err_and(|error| error.is_eof());
         if open && self.index.len() > 1 {
-            let (name, line) = (&self.name, self.line(0));
+            let (name, line) = (&self.name, self.line_number(0));
             return Err(Error::Data(format!(
                 "`{name}`: line {line}: the object does not end in its line, expected a list of \
                  records, or one record a line"
             )));
         }
         Ok(())
-    }
-
-    /// Records in the file.
-    pub(super) fn records(&self) -> usize {
-        self.index.len()
     }
 
     /// Takes only these records, in this order; None = all, once.
@@ -110,10 +117,16 @@ impl Part {
         self.path.as_deref()
     }
 
+    /// Where what is known of it is kept; None for a text in memory.
+    #[must_use]
+    pub fn side(&self) -> Option<&Side> {
+        self.side.as_ref()
+    }
+
     /// Records in the file, taken or not.
     #[must_use]
     pub fn records(&self) -> usize {
-        self.spans.len()
+        self.index.len()
     }
 
     /// Numbers of the records that are taken, in their order; None = all, once.
@@ -125,7 +138,7 @@ impl Part {
     /// Of the file's bytes.
     #[must_use]
     pub fn content(&self) -> u64 {
-        self.fingerprint
+        self.index.fingerprint
     }
 
     /// The pictures that lie in the same file.
@@ -157,7 +170,13 @@ impl Part {
     }
 
     /// Record `number` of the file, checked.
-    pub(super) fn get(&self, number: usize, reading: Reading) -> Result<Record> {
+    ///
+    /// # Errors
+    /// The [`RecordFault`], or why the file cannot be read any more; without the record's place.
+    ///
+    /// # Panics
+    /// If `number` is not below [`Part::records`].
+    pub fn get(&self, number: usize, reading: Reading) -> Result<Record> {
         let text = self.line(number)?;
         if self.has_pairs {
             return Pair::parse(&text)?.record(reading);
@@ -172,7 +191,7 @@ impl Part {
     }
 
     fn line(&self, number: usize) -> Result<Cow<'_, str>> {
-        let Span { start, length, .. } = self.spans[number];
+        let Span { start, length, .. } = self.index.get(number).map_err(|error| gone(&error))?;
         let length = length as usize;
         if length > LARGEST {
             return Err(RecordFault::TooLarge(LARGEST).into());
@@ -208,6 +227,11 @@ impl Part {
         }
     }
 
+    /// In which line record `number` starts; 0 where that cannot be read any more.
+    fn line_number(&self, number: usize) -> u32 {
+        self.index.get(number).map_or(0, |span| span.line)
+    }
+
     /// What the entries of a pair have in common.
     fn key(&self, number: usize) -> Option<String> {
         let line = self.has_pairs.then(|| self.line(number))?.ok()?;
@@ -216,7 +240,7 @@ impl Part {
 
     /// What is no JSON object has a place in the file.
     fn with_line(&self, number: usize, error: Error) -> Error {
-        let line = self.line(number);
+        let line = self.line_number(number);
         let placed = |detail: String| {
             let link = if detail.contains(" at line ") { " of the record, which" } else { "; it" };
             format!("{detail}{link} starts in line {line}")
@@ -227,40 +251,6 @@ impl Part {
             other => other,
         }
     }
-}
-
-/// Why a scan stops.
-enum Stop {
-    Fault(Fault),
-    Read(io::Error),
-}
-
-impl From<io::Error> for Stop {
-    fn from(error: io::Error) -> Self {
-        Self::Read(error)
-    }
-}
-
-impl Stop {
-    fn in_file(self, name: &str) -> Error {
-        Error::Data(match self {
-            Self::Read(error) => format!("`{name}`: {error}"),
-            Self::Fault(Fault::NoRecords(detail)) => format!("`{name}`: {detail}"),
-            Self::Fault(Fault::At { line, column, detail }) => {
-                format!("`{name}`: line {line} column {column}: {detail}")
-            }
-        })
-    }
-}
-
-/// The records of a file and its fingerprint.
-fn scan(source: &Source, mut scanner: Scanner) -> std::result::Result<(Found, u64), Stop> {
-    let mut hasher = Fingerprint::default();
-    source.blocks(|block| {
-        hasher.update(block);
-        scanner.feed(block).map_err(Stop::Fault)
-    })?;
-    Ok((scanner.finish().map_err(Stop::Fault)?, hasher.finish()))
 }
 
 fn gone(error: &io::Error) -> Error {

@@ -5,40 +5,63 @@
 
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::FileExt;
-use std::path::Path;
 
 use crate::error::Error;
-use crate::source::{file, open_regular};
+use crate::index::{Sealed, Side};
 
 /// Bytes that are read at once; they fit into the second cache.
 const BLOCK: usize = 256 << 10;
 
-/// A file, or a text that is in memory anyway.
+/// Kind of the side file with the records of a container.
+const KIND: &str = "records";
+
+/// A file, a side file, or a text that is in memory anyway.
 #[derive(Debug)]
 pub(super) enum Source {
     Text(String),
     File(File),
+    Kept(Sealed),
 }
 
 impl Source {
-    /// Opens a regular file.
+    /// Text that `write` makes from the file that has `key`: what was kept of an earlier time, or made
+    /// now and kept; in memory where there is no place that can be written.
     ///
     /// # Errors
-    /// The cause; the name is for the caller to add.
-    pub(super) fn open(path: &Path) -> Result<Self, Error> {
-        open_regular(path).map(Self::File)
-    }
-
-    /// The first bytes, at most `most`.
-    ///
-    /// # Errors
-    /// What reading gives.
-    pub(super) fn start(&self, most: usize) -> io::Result<Vec<u8>> {
-        match self {
-            Self::Text(text) => Ok(text.as_bytes()[..most.min(text.len())].to_owned()),
-            Self::File(file) => file::start(file, most),
+    /// Those of `write`.
+    pub(super) fn kept(
+        side: &Side,
+        key: &[u8],
+        write: impl Fn(&mut dyn Write) -> Result<(), Error>,
+    ) -> Result<Self, Error> {
+        if let Some(found) = side.find(KIND, key) {
+            return Ok(Self::Kept(found));
+        }
+        let lock = side.lock(KIND);
+        // Another process may have made it in the meantime.
+        if let Some(found) = side.find(KIND, key) {
+            return Ok(Self::Kept(found));
+        }
+        let mut fault = None;
+        let kept = lock.is_some_and(|lock| {
+            let body = |out: &mut dyn Write| {
+                write(out).map_err(|error| {
+                    fault = Some(error);
+                    io::Error::other("no text")
+                })
+            };
+            lock.publish(KIND, key, body).is_ok()
+        });
+        match (fault, side.find(KIND, key)) {
+            (None, Some(found)) if kept => Ok(Self::Kept(found)),
+            // A full disk is one of these faults: memory may still have room.
+            _ => {
+                let mut text = Vec::new();
+                write(&mut text)?;
+                String::from_utf8(text).map(Self::Text).map_err(|e| Error::Data(e.to_string()))
+            }
         }
     }
 
@@ -50,14 +73,13 @@ impl Source {
         &self,
         mut take: impl FnMut(&[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
-        let file = match self {
-            Self::Text(text) => return take(text.as_bytes()),
-            Self::File(file) => file,
-        };
+        if let Self::Text(text) = self {
+            return take(text.as_bytes());
+        }
         let mut block = vec![0; BLOCK];
         let mut at = 0;
         loop {
-            match file.read_at(&mut block, at) {
+            match self.read_at(&mut block, at) {
                 Ok(0) => return Ok(()),
                 Ok(count) => {
                     take(&block[..count])?;
@@ -65,6 +87,17 @@ impl Source {
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn read_at(&self, block: &mut [u8], at: u64) -> io::Result<usize> {
+        match self {
+            Self::Text(_) => Ok(0),
+            Self::File(file) => file.read_at(block, at),
+            Self::Kept(content) => {
+                let size = content.length.saturating_sub(at).min(block.len() as u64) as usize;
+                content.read(&mut block[..size], at).map(|()| size)
             }
         }
     }
@@ -83,6 +116,11 @@ impl Source {
             Self::File(file) => {
                 let mut bytes = vec![0; length];
                 file.read_exact_at(&mut bytes, start)?;
+                Ok(Cow::Owned(bytes))
+            }
+            Self::Kept(content) => {
+                let mut bytes = vec![0; length];
+                content.read(&mut bytes, start)?;
                 Ok(Cow::Owned(bytes))
             }
         }

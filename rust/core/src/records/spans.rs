@@ -2,13 +2,12 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::path::Path;
 
 use super::scan::{Fault, Found, Scanner, Span};
 use super::source::Source;
 use crate::error::Error;
 use crate::fingerprint::Fingerprint;
-use crate::index::{Identity, Place, Sealed};
+use crate::index::{Identity, Sealed, Side};
 
 /// Kind of the side file.
 const KIND: &str = "spans";
@@ -58,8 +57,8 @@ impl Stop {
 
 impl Index {
     /// Reads `source` through.
-    pub(super) fn scan(source: &Source) -> Result<Self, Stop> {
-        let (mut scanner, mut hasher) = (Scanner::default(), Fingerprint::default());
+    pub(super) fn scan(source: &Source, mut scanner: Scanner) -> Result<Self, Stop> {
+        let mut hasher = Fingerprint::default();
         source.blocks(|block| {
             hasher.update(block);
             scanner.feed(block).map_err(Stop::Fault)
@@ -72,11 +71,11 @@ impl Index {
     /// there is a place that can be written. `file` is what `source` reads, or was made from.
     pub(super) fn of(
         source: &Source,
-        path: &Path,
         file: &File,
-        place: &Place,
+        side: &Side,
+        scanner: Scanner,
     ) -> Result<Self, Stop> {
-        let (key, side) = (Identity::of(file)?.to_bytes(), place.side(path));
+        let key = Identity::of(file)?.to_bytes();
         let find = || side.find(KIND, &key).and_then(Self::stored);
         if let Some(found) = find() {
             return Ok(found);
@@ -86,7 +85,7 @@ impl Index {
         if let Some(found) = find() {
             return Ok(found);
         }
-        let made = Self::scan(source)?;
+        let made = Self::scan(source, scanner)?;
         if Identity::of(file)?.to_bytes() != key {
             return Err(io::Error::other("the file changed while it was read").into());
         }

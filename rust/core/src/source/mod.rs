@@ -11,6 +11,7 @@ pub(crate) mod handle;
 pub(crate) mod index;
 pub(crate) mod names;
 mod several;
+mod size;
 pub(crate) mod tar;
 #[cfg(test)]
 mod tests;
