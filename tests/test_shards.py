@@ -44,7 +44,26 @@ IN_BASH = [
 ]
 
 
+RANGES = ["{1..3}", "{03..1}", "{-1..01}", "{1..9..4}"]
+
+
+def pattern(rng: random.Random, depth: int = 2) -> str:
+    """Braces that mean something, in each other and beside each other."""
+    parts = []
+    for _ in range(rng.randint(1, 2)):
+        kind = rng.randrange(3 if depth else 2)
+        if kind == 0:
+            parts.append(rng.choice(["a", "1", "03", "x.", "}", "{a}", "{"]))
+        elif kind == 1:
+            parts.append(rng.choice(RANGES))
+        else:
+            inner = ",".join(pattern(rng, depth - 1) for _ in range(rng.randint(2, 3)))
+            parts.append(f"{{{inner}}}")
+    return "".join(parts)
+
+
 def balanced(pattern: str) -> bool:
+    """What the shell makes of braces without their counterpart depends on what else is there."""
     depth = 0
     for sign in pattern:
         depth += (sign == "{") - (sign == "}")
@@ -55,15 +74,13 @@ def balanced(pattern: str) -> bool:
 
 def test_braces_are_those_of_the_shell():
     rng = random.Random(6)
-    pieces = ["{", "}", ",", "..", "1", "03", "a", "{a,b}", "{1..3}"]
-    made = ["".join(rng.choices(pieces, k=rng.randint(1, 9))) for _ in range(scaled(3_000))]
-    # What the shell makes of braces without their counterpart depends on what else is there.
+    made = [pattern(rng) for _ in range(scaled(3_000))]
     patterns = [*IN_BASH, *filter(balanced, made)]
-    script = "\n".join(f"printf '%s\\x1f' {pattern}; printf '\\n'" for pattern in patterns)
+    script = "\n".join(f"printf '%s\\x1f' {given}; printf '\\n'" for given in patterns)
     shell = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
-    for pattern, line in zip(patterns, shell.stdout.splitlines(), strict=True):
+    for given, line in zip(patterns, shell.stdout.splitlines(), strict=True):
         # An empty word is a word here; the shell drops it.
-        assert [word for word in expanded(pattern) if word] == line.split("\x1f")[:-1], pattern
+        assert [word for word in expanded(given) if word] == line.split("\x1f")[:-1], given
 
 
 def test_a_file_of_just_that_name_comes_first(tmp_path: Path):
