@@ -78,7 +78,7 @@ def started(data: Path, stderr: int) -> subprocess.Popen[bytes]:
         stdout=subprocess.PIPE,
         stderr=stderr,
         start_new_session=True,
-        # What the background of a script starts is told to ignore Ctrl-C; a terminal's child is not.
+        # What the background of a script starts is told to ignore Ctrl-C.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
