@@ -24,7 +24,7 @@ def test_two_ranks(tmp_path):
         ),
         ([same | {"rank": 1}, same], "rank=1 is given to 2 of 2 processes"),
         ([same | {"rank": 0, "world_size": 1}] * 2, None),
-        ([same, other], "the ranks would read different streams: `fingerprint` is "),
+        ([same, other], "the ranks would read different streams: `data` is "),
     ]
     seen = run_ranks("lengths_of_passes", [options for options, _ in cases])
     for (_, message), first, second in zip(cases, *seen, strict=True):

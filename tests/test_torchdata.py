@@ -76,5 +76,5 @@ def test_a_state_of_other_data_is_refused(dataset, tmp_path):
     next(iter(loader))
     other = stateful(tiny_data.dataset(tmp_path), 0, pack_tokens=PACK)
     other.load_state_dict(loader.state_dict())
-    with pytest.raises(ValueError, match="`fingerprint` differs"):
+    with pytest.raises(ValueError, match="`data` differs"):
         next(iter(other))

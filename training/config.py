@@ -49,7 +49,7 @@ class TrainConfig:
     data: str = key("", "records: LLaVA JSON, JSONL, several as /p/{a,b}.json, or a .yaml mixture")
     images: str = key(
         "",
-        "folder, zip or tar that the records' image paths start from, or several in braces",
+        "folder, zip or tar in which the image paths start, or several in braces",
     )
     template: str = key("v1", "conversation template: v1, plain, qwen_2 ...; or a JSON file")
     image_mode: str = key("pad", "crop (centre) or pad (to a square of the mean colour)")
