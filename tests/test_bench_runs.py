@@ -139,7 +139,7 @@ def test_the_start_is_measured_and_skipped_pictures_are_watched(tmp_path: Path):
     assert len(kept) == 8
     assert all(results.bound_text(row).endswith("met") for row in kept)
     peers = {row.side for row in rows} - {"ours"}
-    assert peers >= {"json.load", "orjson", "datasets", "datasets, cached"}
+    assert peers >= {"json.load", "datasets", "datasets, cached"}
 
 
 def test_waits_and_memory_of_the_loader_are_measured(tmp_path: Path):
